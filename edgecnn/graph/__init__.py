@@ -1,0 +1,1 @@
+"""The intermediate representation: `ir` (graph), `ops` (operators), `reference` (their numpy meaning), `dump`."""
