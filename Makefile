@@ -1,0 +1,41 @@
+# make demo    build into .venv, find the digits on the shipped picture, write demo/demo.png
+# make test    build, then run all tests (those on ARM too where cross compiler and QEMU are installed)
+# make check   style, types, formatting
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SOURCES := pyproject.toml setup.py $(shell find csrc -type f)
+
+.PHONY: demo test check format clean
+
+demo: $(VENV)/.demo
+	$(BIN)/edgecnn detect models/demo.png --model digits --save demo
+
+test: $(VENV)/.dev
+	$(BIN)/pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $$(git ls-files 'csrc/*.h' 'csrc/*.cc' 'csrc/*.hpp' 'bench/*.cc')
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $$(git ls-files 'csrc/*.h' 'csrc/*.cc' 'csrc/*.hpp' 'bench/*.cc')
+
+clean:
+	rm -rf $(VENV) build demo dist edgecnn/_core*.so *.egg-info
+
+# pip is left as the machine has it; an editable install builds the C++ into build/ and edgecnn/_core*.so.
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(SOURCES) | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[vision]'
+	touch $@
+
+$(VENV)/.dev: $(SOURCES) | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[all,dev]'
+	touch $@ $(VENV)/.demo

@@ -1,0 +1,31 @@
+"""Writes Darknet .cfg sections and .weights files."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+DIGITS_CFG_HEAD = "[net]\nwidth=224\nheight=224\nchannels=3\n\n"
+
+
+def conv_section(filters: int, size: int, activation: str, batch_normalize: bool = False, pad: bool = True) -> str:
+    """A [convolutional] section of stride 1."""
+    norm = "batch_normalize=1\n" if batch_normalize else ""
+    return (
+        f"[convolutional]\n{norm}filters={filters}\nsize={size}\nstride=1\npad={int(pad)}\nactivation={activation}\n\n"
+    )
+
+
+def write_weights(path: Path, blocks: Iterable[np.ndarray]) -> None:
+    """Writes float32 blocks behind a header of version 0.2, in the order given.
+
+    Darknet's order is, per convolution: biases, then with batch norm scales, means and variances, then the filters
+    (O, I, KH, KW); per connected layer: biases, weights (O, I).
+    """
+    with open(path, "wb") as f:
+        f.write(struct.pack("<iiiQ", 0, 2, 5, 0))
+        for block in blocks:
+            f.write(np.ascontiguousarray(block, "<f4").tobytes())
