@@ -27,5 +27,4 @@ def write_weights(path: Path, blocks: Iterable[np.ndarray]) -> None:
     """
     with open(path, "wb") as f:
         f.write(struct.pack("<iiiQ", 0, 2, 5, 0))
-        for block in blocks:
-            f.write(np.ascontiguousarray(block, "<f4").tobytes())
+        f.writelines(np.ascontiguousarray(block, "<f4").tobytes() for block in blocks)
