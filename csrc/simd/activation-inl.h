@@ -169,8 +169,12 @@ EC_INLINE void with_activation(UnaryKind kind, float alpha, float beta, Body&& b
   }
 }
 
-// x[i] = f(x[i]) for n vectors: for kernels that fuse any function but do not want it inlined.
-__attribute__((noinline)) void apply_unary(UnaryKind kind, float alpha, float beta, float* x, int n);
+// x = f(x) for n vectors: for kernels that fuse any function but do not want it inlined.
+inline __attribute__((noinline)) void apply_unary(UnaryKind kind, float alpha, float beta, float* x, int n) {
+  with_activation(kind, alpha, beta, [=](auto f) {
+    for (int i = 0; i < n; ++i) store(x + i * kLanes, f(load(x + i * kLanes)));
+  });
+}
 
 }  // namespace EC_ISA
 }  // namespace edgecnn

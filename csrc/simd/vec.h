@@ -30,8 +30,13 @@
 namespace edgecnn {
 namespace EC_ISA {
 
+#ifdef EC_MAX_PROPAGATES_NAN
+EC_INLINE Vec max_nan(Vec a, Vec b) { return max(a, b); }
+EC_INLINE Vec min_nan(Vec a, Vec b) { return min(a, b); }
+#else
 EC_INLINE Vec max_nan(Vec a, Vec b) { return select(is_nan(a), a, max(a, b)); }
 EC_INLINE Vec min_nan(Vec a, Vec b) { return select(is_nan(a), a, min(a, b)); }
+#endif
 
 template <class T>
 EC_INLINE constexpr T smaller(T a, T b) {

@@ -9,6 +9,8 @@
 #define EC_INLINE inline __attribute__((always_inline))
 // This instruction set multiplies by one lane of a register (fma_lane), which saves the broadcasts of a GEMM.
 #define EC_HAS_FMA_LANE 1
+// max and min return a NaN in either operand.
+#define EC_MAX_PROPAGATES_NAN 1
 
 namespace edgecnn {
 namespace EC_ISA {

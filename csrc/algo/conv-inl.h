@@ -1,0 +1,260 @@
+// Convolution as a matrix product over an indirection of pixel pointers.
+//
+// Rows of the product are output pixels in NHWC order, or, with the fused 2x2 pool, the four pixels under
+// each pooled one, so that their maximum is taken in registers. A register tile takes up to kTileRows of
+// them. Its pixel pointers are made on the fly: where all windows lie inside the picture they are just the
+// windows' corners and the kernel rows are fixed offsets from them; at the border every run has its own
+// pointers, and those outside point to zeros.
+#ifndef EDGECNN_ALGO_CONV_INL_H_
+#define EDGECNN_ALGO_CONV_INL_H_
+
+#include "gemm/igemm-inl.h"
+
+namespace edgecnn {
+namespace EC_ISA {
+
+// Cuts `units` (pixels, or quads of them) into tiles of nearly equal size, so that none is left small.
+struct TileCut {
+  int64_t tiles, base, longer;
+
+  static EC_INLINE TileCut make(int64_t units, int most) {
+    const int64_t tiles = ceil_div(units, most);
+    return tiles == 0 ? TileCut{0, 0, 0} : TileCut{tiles, units / tiles, units % tiles};
+  }
+  EC_INLINE int64_t start(int64_t tile) const { return tile * base + smaller(tile, longer); }
+};
+
+struct ConvStep {
+  // Where there are so many tiles of pixels that threads share those only.
+  static constexpr int64_t kManyTiles = 64;
+  static constexpr int64_t kTilesPerItem = 4;
+
+  struct Scratch {
+    Run* inside_runs;     // for tiles whose windows lie inside the picture
+    Run* row_runs;        // pointers per kernel row
+    Run* tap_runs;        // pointers per tap
+    const float** table;  // [runs][kTileRows]
+    const float* zeros;
+    size_t bytes;
+  };
+
+  static EC_INLINE bool merges_taps(const ConvParams& p) {
+    return p.dilation_w == 1 && p.groups == 1 && p.in_stride == p.in_c;
+  }
+  static EC_INLINE int64_t units(const ConvParams& p) {
+    return p.pool ? int64_t{p.batch} * (p.out_h / 2) * (p.out_w / 2) : int64_t{p.batch} * p.out_h * p.out_w;
+  }
+  static EC_INLINE TileCut tile_cut(const ConvParams& p) {
+    return TileCut::make(units(p), p.pool ? kTileRows / 4 : kTileRows);
+  }
+  static EC_INLINE int panel_count(const ConvParams& p) {
+    return Panels::groups_to_count(p.out_c / p.groups, p.groups);
+  }
+
+  static Scratch layout(const ConvParams& p, void* scratch) {
+    const size_t taps = static_cast<size_t>(p.kernel_h) * p.kernel_w;
+    const size_t zeros = static_cast<size_t>(p.in_c) * (merges_taps(p) ? p.kernel_w : 1) + kLanes;
+    char* base = static_cast<char*>(scratch);
+    size_t at = 0;
+    const auto take = [&](size_t bytes) {
+      char* block = base + at;
+      at += static_cast<size_t>(round_up(static_cast<int64_t>(bytes), kAlignment));
+      return block;
+    };
+    Scratch s;
+    s.zeros = reinterpret_cast<const float*>(take(zeros * sizeof(float)));
+    s.inside_runs = reinterpret_cast<Run*>(take(taps * sizeof(Run)));
+    s.row_runs = reinterpret_cast<Run*>(take(p.kernel_h * sizeof(Run)));
+    s.tap_runs = reinterpret_cast<Run*>(take(taps * sizeof(Run)));
+    s.table = reinterpret_cast<const float**>(take(taps * kTileRows * sizeof(float*)));
+    s.bytes = at;
+    return s;
+  }
+
+  static int64_t items(const ConvParams& p) {
+    const int64_t tiles = tile_cut(p).tiles;
+    return tiles >= kManyTiles ? ceil_div(tiles, kTilesPerItem) : tiles * panel_count(p);
+  }
+
+  static size_t scratch_bytes(const ConvParams& p) { return layout(p, nullptr).bytes; }
+
+  static void run(const ConvParams& p, const StepArgs& args, int64_t begin, int64_t end) {
+    Worker w(p, args);
+    const int64_t tiles = w.cut.tiles;
+    if (tiles >= kManyTiles) {
+      // Panel by panel over as many tiles as keep their input in the second-level cache.
+      const int64_t last = smaller(tiles, end * kTilesPerItem);
+      const int64_t block = w.panels.count == 1 ? tiles : w.tiles_in(args.caches.l2_bytes / 2);
+      for (int64_t t = begin * kTilesPerItem; t < last; t += block) {
+        for (int n = 0; n < w.panels.count; ++n) w.tiles_of_panel(n, t, smaller(t + block, last));
+      }
+    } else {
+      for (int64_t i = begin; i < end;) {
+        const int64_t t = i % tiles, n = smaller(tiles - t, end - i);
+        w.tiles_of_panel(static_cast<int>(i / tiles), t, t + n);
+        i += n;
+      }
+    }
+  }
+
+ private:
+  struct Pixel {
+    int n, y, x;  // of the output, or of the pooled output
+  };
+
+  struct Worker {
+    const ConvParams& p;
+    const float* in;
+    const float* residual;
+    float* out;
+    Scratch scratch;
+    Epilogue epilogue;
+    Panels panels;
+    TileCut cut;
+    bool merged;
+    int unit_h, unit_w;      // output size in units
+    int pixels;              // of a unit: 1, or the 4 of a quad
+    int extent_h, extent_w;  // of a window in the input
+    int64_t in_row;          // elements of an input row
+    const float* residuals[kTileRows];
+
+    Worker(const ConvParams& params, const StepArgs& args)
+        : p(params),
+          in(static_cast<const float*>(args.in[0])),
+          residual(static_cast<const float*>(args.in[3])),
+          out(static_cast<float*>(args.out[0])),
+          scratch(layout(params, args.scratch)),
+          epilogue(make_epilogue(static_cast<UnaryKind>(params.act), params.alpha, params.beta,
+                                 params.residual, params.pool)),
+          panels(Panels::make(int64_t{params.kernel_h} * params.kernel_w * (params.in_c / params.groups),
+                              params.out_c / params.groups, params.groups, args.in[1], args.in[2])),
+          cut(tile_cut(params)),
+          merged(merges_taps(params)),
+          unit_h(params.pool ? params.out_h / 2 : params.out_h),
+          unit_w(params.pool ? params.out_w / 2 : params.out_w),
+          pixels(params.pool ? 4 : 1),
+          extent_h((params.kernel_h - 1) * params.dilation_h + 1),
+          extent_w((params.kernel_w - 1) * params.dilation_w + 1),
+          in_row(int64_t{params.in_w} * params.in_stride) {
+      const int channels = p.in_c / p.groups;
+      float* zeros = const_cast<float*>(scratch.zeros);
+      const int64_t zero_count = int64_t{p.in_c} * (merged ? p.kernel_w : 1) + kLanes;
+      for (int64_t i = 0; i < zero_count; ++i) zeros[i] = 0.0f;
+      for (int h = 0; h < p.kernel_h; ++h) {
+        const int64_t row = h * p.dilation_h * in_row;
+        scratch.row_runs[h] = {0, int64_t{h} * p.kernel_w * channels};
+        if (merged) scratch.inside_runs[h] = {row, int64_t{h} * p.kernel_w * channels};
+        for (int w = 0; w < p.kernel_w; ++w) {
+          const int tap = h * p.kernel_w + w;
+          scratch.tap_runs[tap] = {0, int64_t{tap} * channels};
+          if (!merged)
+            scratch.inside_runs[tap] = {row + int64_t{w} * p.dilation_w * p.in_stride,
+                                        int64_t{tap} * channels};
+        }
+      }
+    }
+
+    // How many tiles have an input of about `bytes`.
+    int64_t tiles_in(size_t bytes) const {
+      const int64_t of_tile = int64_t{kTileRows} * p.stride_h * p.stride_w * p.in_stride * sizeof(float);
+      return larger<int64_t>(1, static_cast<int64_t>(bytes) / of_tile);
+    }
+
+    Pixel pixel_of(int64_t unit) const {
+      const int64_t row = unit / unit_w;
+      return {static_cast<int>(row / unit_h), static_cast<int>(row % unit_h),
+              static_cast<int>(unit % unit_w)};
+    }
+
+    void tiles_of_panel(int index, int64_t first, int64_t last) {
+      const Panel panel = panels.get(index);
+      const int64_t channel = int64_t{panel.group} * panels.group_columns + panel.first_column;
+      Tile t;
+      t.a_offset = int64_t{panel.group} * (p.in_c / p.groups);
+      t.b = panel.b;
+      t.bias = panel.bias;
+      t.residual = residuals;
+      t.residual_offset = channel;
+      t.out_stride = p.out_stride;
+      t.columns = panel.columns;
+      t.epilogue = &epilogue;
+      Pixel at = pixel_of(cut.start(first));
+      for (int64_t i = first; i < last; ++i) {
+        const int64_t unit = cut.start(i);
+        const int count = static_cast<int>(cut.start(i + 1) - unit);
+        at = point(at, count, &t);
+        t.out = out + unit * p.out_stride + channel;
+        tile_function(count * pixels, panel.vecs)(t);
+      }
+    }
+
+    // Sets the pixel pointers of a tile of `count` units beginning at `at`; returns the unit behind them.
+    Pixel point(Pixel at, int count, Tile* t) {
+      int ys[kTileRows], xs[kTileRows], ns[kTileRows];
+      int rows = 0;
+      bool inside_y = true, inside_x = true;
+      for (int u = 0; u < count; ++u) {
+        for (int q = 0; q < pixels; ++q, ++rows) {
+          const int oy = p.pool ? 2 * at.y + (q >> 1) : at.y, ox = p.pool ? 2 * at.x + (q & 1) : at.x;
+          const int y = oy * p.stride_h - p.pad_top, x = ox * p.stride_w - p.pad_left;
+          inside_y &= y >= 0 && y + extent_h <= p.in_h;
+          inside_x &= x >= 0 && x + extent_w <= p.in_w;
+          ys[rows] = y;
+          xs[rows] = x;
+          ns[rows] = at.n;
+          if (p.residual) {
+            residuals[rows] = residual + ((int64_t{at.n} * p.out_h + oy) * p.out_w + ox) * p.residual_stride;
+          }
+        }
+        if (++at.x == unit_w) {
+          at.x = 0;
+          if (++at.y == unit_h) {
+            at.y = 0;
+            ++at.n;
+          }
+        }
+      }
+      t->a = scratch.table;
+      if (inside_y && inside_x) {
+        for (int i = 0; i < rows; ++i)
+          scratch.table[i] = in + (int64_t{ns[i]} * p.in_h + ys[i]) * in_row + int64_t{xs[i]} * p.in_stride;
+        t->a_step = 0;
+        t->runs = scratch.inside_runs;
+        set_runs(merged, t);
+      } else {
+        t->a_step = kTileRows;
+        const bool by_row = merged && inside_x;
+        for (int i = 0; i < rows; ++i) point_runs(by_row, ns[i], ys[i], xs[i], scratch.table + i);
+        t->runs = by_row ? scratch.row_runs : scratch.tap_runs;
+        set_runs(by_row, t);
+      }
+      return at;
+    }
+
+    void set_runs(bool by_row, Tile* t) const {
+      t->run_count = by_row ? p.kernel_h : p.kernel_h * p.kernel_w;
+      t->run_length = by_row ? p.kernel_w * p.in_c : p.in_c / p.groups;
+    }
+
+    // The pointers of one pixel whose window begins at (y, x), one for each kernel row or each tap.
+    void point_runs(bool by_row, int n, int y, int x, const float** slot) const {
+      for (int h = 0; h < p.kernel_h; ++h, y += p.dilation_h) {
+        const bool row_inside = y >= 0 && y < p.in_h;
+        const float* row = in + (int64_t{n} * p.in_h + (row_inside ? y : 0)) * in_row;
+        if (by_row) {
+          *slot = row_inside ? row + int64_t{x} * p.in_stride : scratch.zeros;
+          slot += kTileRows;
+          continue;
+        }
+        for (int w = 0, ix = x; w < p.kernel_w; ++w, ix += p.dilation_w, slot += kTileRows) {
+          *slot = row_inside && ix >= 0 && ix < p.in_w ? row + int64_t{ix} * p.in_stride : scratch.zeros;
+        }
+      }
+    }
+  };
+};
+
+}  // namespace EC_ISA
+}  // namespace edgecnn
+
+#endif  // EDGECNN_ALGO_CONV_INL_H_

@@ -1,0 +1,181 @@
+// Depthwise convolution, vectorised over channels.
+//
+// An item is an output row. Inside of the picture it goes by groups of kColumns neighbouring output pixels,
+// so that an input column (and for 3x3 the nine weight vectors) is loaded once for all of the windows it lies
+// in; the pixels whose windows cross the left or right border are done singly, over the taps that hit. Every
+// output is one chain of fma over its taps in (h, w) order on both ways.
+#ifndef EDGECNN_ALGO_DWCONV_INL_H_
+#define EDGECNN_ALGO_DWCONV_INL_H_
+
+#include "gemm/igemm-inl.h"
+
+namespace edgecnn {
+namespace EC_ISA {
+
+struct DwConvStep {
+  static int64_t items(const DwConvParams& p) { return int64_t{p.batch} * p.out_h; }
+  static size_t scratch_bytes(const DwConvParams&) { return 0; }
+
+  static void run(const DwConvParams& p, const StepArgs& args, int64_t begin, int64_t end) {
+    const Epilogue epilogue =
+        make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, p.residual, /*pool=*/0);
+    // Columns [first, last) have windows inside the picture.
+    const int extent = (p.kernel_w - 1) * p.dilation_w + 1;
+    const int first = smaller(p.out_w, static_cast<int>(ceil_div(p.pad_left, p.stride_w)));
+    const int fit = p.in_w + p.pad_left - extent;
+    const int last = larger(first, smaller(p.out_w, fit < 0 ? 0 : fit / p.stride_w + 1));
+    for (int64_t i = begin; i < end; ++i) {
+      Row r;
+      r.p = &p;
+      r.epilogue = &epilogue;
+      r.in = static_cast<const float*>(args.in[0]) + (i / p.out_h) * p.in_h * p.in_w * p.in_stride;
+      r.weights = static_cast<const float*>(args.in[1]);
+      r.bias = static_cast<const float*>(args.in[2]);
+      r.residual =
+          p.residual ? static_cast<const float*>(args.in[3]) + i * p.out_w * p.residual_stride : nullptr;
+      r.out = static_cast<float*>(args.out[0]) + i * p.out_w * p.out_stride;
+      r.y = static_cast<int>(i % p.out_h) * p.stride_h - p.pad_top;
+      r.first_h = r.y >= 0 ? 0 : static_cast<int>(ceil_div(-r.y, p.dilation_h));
+      r.last_h =
+          smaller(p.kernel_h, static_cast<int>(r.y >= p.in_h ? 0 : ceil_div(p.in_h - r.y, p.dilation_h)));
+      int x = 0;
+      for (; x < first; ++x) border_pixel(r, x);
+      if (p.kernel_h == 3 && p.kernel_w == 3 && p.dilation_w == 1 && p.stride_w <= 2) {
+        if (p.stride_w == 1) {
+          for (; x + kColumns <= last; x += kColumns) columns_3x3<1>(r, x);
+        } else {
+          for (; x + kColumns <= last; x += kColumns) columns_3x3<2>(r, x);
+        }
+      } else {
+        for (; x + kColumns <= last; x += kColumns) columns<kColumns>(r, x);
+      }
+      for (; x < last; ++x) columns<1>(r, x);
+      for (; x < p.out_w; ++x) border_pixel(r, x);
+    }
+  }
+
+ private:
+  static constexpr int kColumns = 4;
+
+  struct Row {
+    const DwConvParams* p;
+    const Epilogue* epilogue;
+    const float* in;  // of the picture
+    const float* weights;
+    const float* bias;
+    const float* residual;  // of the row, as `out`
+    float* out;
+    int y;                // of the first kernel row in the input
+    int first_h, last_h;  // kernel rows that hit the picture
+  };
+
+  template <int N>
+  static EC_INLINE void finish(const Row& r, int x, int c, Vec (&acc)[N][1]) {
+    const DwConvParams& p = *r.p;
+    const float* rows[N] = {};
+    Tile t;
+    t.residual = rows;
+    t.residual_offset = c;
+    t.out = r.out + int64_t{x} * p.out_stride + c;
+    t.out_stride = p.out_stride;
+    t.columns = smaller(kLanes, p.channels - c);
+    t.epilogue = r.epilogue;
+    if (r.residual != nullptr) {
+      for (int j = 0; j < N; ++j) rows[j] = r.residual + int64_t{x + j} * p.residual_stride;
+    }
+    finish_depthwise(acc, t);
+  }
+
+  template <int N>
+  static EC_INLINE void finish_depthwise(Vec (&acc)[N][1], const Tile& t) {
+    const Epilogue& e = *t.epilogue;
+    if (e.residual == 1) add_residual(acc, t);
+    activate(acc, e);
+    if (e.residual == 2) add_residual(acc, t);
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) store_columns<1>(t.out + j * t.out_stride, acc[j], t.columns);
+  }
+
+  // kColumns outputs from x on, all channels. Input columns are shared: output j takes column j * kStride + w
+  // for tap w.
+  template <int kStride>
+  static __attribute__((noinline)) void columns_3x3(const Row& r, int x) {
+    constexpr int kInputs = (kColumns - 1) * kStride + 3;
+    const DwConvParams& p = *r.p;
+    const int64_t padded = round_up(p.channels, kLanes), in_row = int64_t{p.in_w} * p.in_stride;
+    const float* corner = r.in + int64_t{r.y} * in_row + int64_t{x * kStride - p.pad_left} * p.in_stride;
+    for (int c = 0; c < p.channels; c += kLanes) {
+      Vec acc[kColumns][1];
+      const Vec bias = load(r.bias + c);
+#pragma GCC unroll 4
+      for (int j = 0; j < kColumns; ++j) acc[j][0] = bias;
+      for (int h = r.first_h; h < r.last_h; ++h) {
+        const float* row = corner + h * p.dilation_h * in_row + c;
+        const float* weights = r.weights + h * 3 * padded + c;
+        const Vec w0 = load(weights), w1 = load(weights + padded), w2 = load(weights + 2 * padded);
+#pragma GCC unroll 16
+        for (int i = 0; i < kInputs; ++i) {
+          const Vec v = load(row + i * int64_t{p.in_stride});
+#pragma GCC unroll 4
+          for (int j = 0; j < kColumns; ++j) {
+            const int w = i - j * kStride;
+            if (w == 0) acc[j][0] = fma(v, w0, acc[j][0]);
+            if (w == 1) acc[j][0] = fma(v, w1, acc[j][0]);
+            if (w == 2) acc[j][0] = fma(v, w2, acc[j][0]);
+          }
+        }
+      }
+      finish(r, x, c, acc);
+    }
+  }
+
+  // N outputs from x on for any kernel.
+  template <int N>
+  static __attribute__((noinline)) void columns(const Row& r, int x) {
+    const DwConvParams& p = *r.p;
+    const int64_t padded = round_up(p.channels, kLanes), in_row = int64_t{p.in_w} * p.in_stride;
+    const int64_t step = int64_t{p.stride_w} * p.in_stride, tap = int64_t{p.dilation_w} * p.in_stride;
+    const float* corner = r.in + int64_t{r.y} * in_row + (int64_t{x} * p.stride_w - p.pad_left) * p.in_stride;
+    for (int c = 0; c < p.channels; c += kLanes) {
+      Vec acc[N][1];
+      const Vec bias = load(r.bias + c);
+#pragma GCC unroll 4
+      for (int j = 0; j < N; ++j) acc[j][0] = bias;
+      for (int h = r.first_h; h < r.last_h; ++h) {
+        const float* row = corner + h * p.dilation_h * in_row + c;
+        const float* weights = r.weights + int64_t{h} * p.kernel_w * padded + c;
+        for (int w = 0; w < p.kernel_w; ++w, row += tap, weights += padded) {
+          const Vec wv = load(weights);
+#pragma GCC unroll 4
+          for (int j = 0; j < N; ++j) acc[j][0] = fma(load(row + j * step), wv, acc[j][0]);
+        }
+      }
+      finish(r, x, c, acc);
+    }
+  }
+
+  // One output whose window crosses the left or right border.
+  static __attribute__((noinline)) void border_pixel(const Row& r, int x) {
+    const DwConvParams& p = *r.p;
+    const int64_t padded = round_up(p.channels, kLanes), in_row = int64_t{p.in_w} * p.in_stride;
+    const int left = x * p.stride_w - p.pad_left;
+    for (int c = 0; c < p.channels; c += kLanes) {
+      Vec acc[1][1];
+      acc[0][0] = load(r.bias + c);
+      for (int h = r.first_h; h < r.last_h; ++h) {
+        const float* row = r.in + (r.y + int64_t{h} * p.dilation_h) * in_row + c;
+        for (int w = 0, ix = left; w < p.kernel_w; ++w, ix += p.dilation_w) {
+          if (ix < 0 || ix >= p.in_w) continue;
+          const Vec wv = load(r.weights + (int64_t{h} * p.kernel_w + w) * padded + c);
+          acc[0][0] = fma(load(row + int64_t{ix} * p.in_stride), wv, acc[0][0]);
+        }
+      }
+      finish(r, x, c, acc);
+    }
+  }
+};
+
+}  // namespace EC_ISA
+}  // namespace edgecnn
+
+#endif  // EDGECNN_ALGO_DWCONV_INL_H_

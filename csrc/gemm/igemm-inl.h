@@ -1,0 +1,328 @@
+// The register tile of every matrix product: C[MR][NV vectors] = bias + A * B, and what is fused behind it.
+//
+// A is never packed: a row is a pixel of an NHWC tensor, given by pointers, and the sum over K is cut into
+// runs of consecutive floats (the channels of one kernel tap, or of a whole kernel row where its taps are
+// neighbours in memory). B is a packed panel, K rows of NV * kLanes output channels.
+//
+//                         B: NV vectors of output channels, loaded once per k
+//                        +--------+--------+
+//                        |  b[0]  |  b[1]  |
+//                        +--------+--------+
+//    A: one float of     |        |        |
+//    each of MR pixels   | acc[0] | acc[0] |   AVX-512  12 x 2 accumulators, 2 of B, 1 broadcast
+//      p[0][k] --------> |  [0]   |  [1]   |   AVX2      6 x 2 accumulators, 2 of B, 1 broadcast
+//      p[1][k]           +--------+--------+   NEON      8 x 2 accumulators, 2-4 of B, 8 of A (four k each)
+//      ...               |  ...   |  ...   |   portable  4 x 2 accumulators, 2 of B, 1 broadcast
+//      p[MR-1][k]        +--------+--------+
+//
+// Every element of C is one chain of fma over k in ascending order, whichever MR, NV and cutting into runs
+// computes it, so results do not depend on tiling, blocking or the number of threads.
+#ifndef EDGECNN_GEMM_IGEMM_INL_H_
+#define EDGECNN_GEMM_IGEMM_INL_H_
+
+#include "algo/step.h"
+#include "simd/activation-inl.h"
+
+namespace edgecnn {
+namespace EC_ISA {
+
+#if defined(EC_HAS_FMA_LANE)
+constexpr int kTileRows = 8;
+#else
+constexpr int kTileRows = kLanes == 16 ? 12 : kLanes == 8 ? 6 : 4;
+#endif
+constexpr int kPanelVecs = 2;
+constexpr int kPanelWidth = kPanelVecs * kLanes;
+
+// `a`: elements from the pixel pointers to the run's first float; `b`: row of the panel it begins with.
+struct Run {
+  ptrdiff_t a;
+  ptrdiff_t b;
+};
+
+enum class ActMode { kNone, kClamp, kLeaky, kOther };
+
+// What follows the product: y = pool(act(product + residual)) or pool(act(product) + residual).
+struct Epilogue {
+  ActMode mode;
+  UnaryKind act;
+  float alpha, beta;  // kClamp: the bounds
+  int residual;       // as in ConvParams
+  int pool;
+};
+
+EC_INLINE Epilogue make_epilogue(UnaryKind act, float alpha, float beta, int residual, int pool) {
+  Epilogue e{ActMode::kOther, act, alpha, beta, residual, pool};
+  const float infinity = __builtin_inff();
+  const auto clamp_to = [&e](float low, float high) {
+    e.mode = ActMode::kClamp;
+    e.alpha = low;
+    e.beta = high;
+  };
+  switch (act) {
+    case UnaryKind::k_identity:
+      e.mode = ActMode::kNone;
+      break;
+    case UnaryKind::k_leaky:
+      e.mode = ActMode::kLeaky;
+      break;
+    case UnaryKind::k_relu:
+      clamp_to(0.0f, infinity);
+      break;
+    case UnaryKind::k_relu6:
+      clamp_to(0.0f, 6.0f);
+      break;
+    case UnaryKind::k_hardtan:
+      clamp_to(-1.0f, 1.0f);
+      break;
+    case UnaryKind::k_clip:
+      e.mode = ActMode::kClamp;
+      break;
+    default:
+      break;
+  }
+  return e;
+}
+
+struct Tile {
+  int run_count;
+  int run_length;
+  const Run* runs;
+  const float* const* a;  // pointer of row i in run r: a[r * a_step + i] + runs[r].a + a_offset
+  ptrdiff_t a_step;
+  ptrdiff_t a_offset;
+  const float* b;
+  const float* bias;             // NV vectors, or nullptr: the sum goes on from what `out` holds
+  const float* const* residual;  // one pointer per row, read when the epilogue has a residual
+  ptrdiff_t residual_offset;
+  float* out;  // of row 0; with pool, of the first four rows
+  ptrdiff_t out_stride;
+  int columns;  // channels that exist: more than (NV - 1) * kLanes, at most NV * kLanes
+  const Epilogue* epilogue;
+};
+
+template <int NV>
+EC_INLINE void store_columns(float* out, const Vec* v, int columns) {
+#pragma GCC unroll 4
+  for (int j = 0; j < NV - 1; ++j) store(out + j * kLanes, v[j]);
+  const int last = columns - (NV - 1) * kLanes;
+  if (last == kLanes) {
+    store(out + (NV - 1) * kLanes, v[NV - 1]);
+  } else {
+    store_partial(out + (NV - 1) * kLanes, v[NV - 1], last);
+  }
+}
+
+template <int MR, int NV>
+EC_INLINE void activate(Vec (&acc)[MR][NV], const Epilogue& e) {
+  switch (e.mode) {
+    case ActMode::kNone:
+      break;
+    case ActMode::kClamp: {
+      const Vec low = broadcast(e.alpha), high = broadcast(e.beta);
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; ++j) acc[i][j] = clamp(acc[i][j], low, high);
+      }
+      break;
+    }
+    case ActMode::kLeaky: {
+      const LeakyFunctor leaky{broadcast(e.alpha)};
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; ++j) acc[i][j] = leaky(acc[i][j]);
+      }
+      break;
+    }
+    case ActMode::kOther: {
+      float buffer[MR * NV * kLanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; ++j) store(buffer + (i * NV + j) * kLanes, acc[i][j]);
+      }
+      apply_unary(e.act, e.alpha, e.beta, buffer, MR * NV);
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; ++j) acc[i][j] = load(buffer + (i * NV + j) * kLanes);
+      }
+      break;
+    }
+  }
+}
+
+template <int MR, int NV>
+EC_INLINE void add_residual(Vec (&acc)[MR][NV], const Tile& t) {
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i) {
+    const float* r = t.residual[i] + t.residual_offset;
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; ++j) acc[i][j] = add(acc[i][j], load(r + j * kLanes));
+  }
+}
+
+template <int MR, int NV>
+EC_INLINE void finish(Vec (&acc)[MR][NV], const Tile& t) {
+  const Epilogue& e = *t.epilogue;
+  if (e.residual == 1) add_residual(acc, t);
+  activate(acc, e);
+  if (e.residual == 2) add_residual(acc, t);
+  if constexpr (MR % 4 == 0) {
+    if (e.pool) {
+#pragma GCC unroll 4
+      for (int q = 0; q < MR / 4; ++q) {
+        Vec top[NV];
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; ++j) {
+          top[j] = max_nan(max_nan(acc[4 * q][j], acc[4 * q + 1][j]),
+                           max_nan(acc[4 * q + 2][j], acc[4 * q + 3][j]));
+        }
+        store_columns<NV>(t.out + q * t.out_stride, top, t.columns);
+      }
+      return;
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i) store_columns<NV>(t.out + i * t.out_stride, acc[i], t.columns);
+}
+
+// One step of k for all rows, A broadcast from memory.
+template <int MR, int NV>
+EC_INLINE void multiply(Vec (&acc)[MR][NV], const float* const (&p)[MR], const float* b, ptrdiff_t k) {
+  Vec bv[NV];
+#pragma GCC unroll 4
+  for (int j = 0; j < NV; ++j) bv[j] = load(b + j * kLanes);
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i) {
+    const Vec av = broadcast(p[i][k]);
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; ++j) acc[i][j] = fma(av, bv[j], acc[i][j]);
+  }
+}
+
+#ifdef EC_HAS_FMA_LANE
+// One of the four k held in the lanes of `av`.
+template <int kLane, int MR, int NV>
+EC_INLINE void multiply_lane(Vec (&acc)[MR][NV], const Vec (&av)[MR], const float* b) {
+  Vec bv[NV];
+#pragma GCC unroll 4
+  for (int j = 0; j < NV; ++j) bv[j] = load(b + j * kLanes);
+#pragma GCC unroll 4
+  for (int j = 0; j < NV; ++j) {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; ++i) acc[i][j] = fma_lane<kLane>(av[i], bv[j], acc[i][j]);
+  }
+}
+#endif
+
+template <int MR, int NV>
+__attribute__((noinline)) void compute_tile(const Tile& t) {
+  constexpr int kWidth = NV * kLanes;
+  Vec acc[MR][NV];
+  if (t.bias != nullptr) {
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; ++j) {
+      const Vec v = load(t.bias + j * kLanes);
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i) acc[i][j] = v;
+    }
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; ++i) {
+      const float* c = t.out + i * t.out_stride;
+#pragma GCC unroll 4
+      for (int j = 0; j < NV - 1; ++j) acc[i][j] = load(c + j * kLanes);
+      acc[i][NV - 1] = load_partial(c + (NV - 1) * kLanes, t.columns - (NV - 1) * kLanes);
+    }
+  }
+  for (int r = 0; r < t.run_count; ++r) {
+    const float* p[MR];
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; ++i) p[i] = t.a[r * t.a_step + i] + (t.runs[r].a + t.a_offset);
+    const float* b = t.b + t.runs[r].b * kWidth;
+    ptrdiff_t k = 0;
+#ifdef EC_HAS_FMA_LANE
+    for (; k + 4 <= t.run_length; k += 4, b += 4 * kWidth) {
+      Vec av[MR];
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i) av[i] = load(p[i] + k);
+      multiply_lane<0>(acc, av, b);
+      multiply_lane<1>(acc, av, b + kWidth);
+      multiply_lane<2>(acc, av, b + 2 * kWidth);
+      multiply_lane<3>(acc, av, b + 3 * kWidth);
+    }
+#endif
+    for (; k < t.run_length; ++k, b += kWidth) multiply(acc, p, b, k);
+  }
+  finish(acc, t);
+}
+
+using TileFunction = void (*)(const Tile&);
+
+template <int MR>
+struct TileTable {
+  static EC_INLINE TileFunction get(int rows, int vecs) {
+    if (rows == MR) return vecs == 1 ? compute_tile<MR, 1> : compute_tile<MR, 2>;
+    return TileTable<MR - 1>::get(rows, vecs);
+  }
+};
+template <>
+struct TileTable<0> {
+  static EC_INLINE TileFunction get(int, int) { return nullptr; }
+};
+
+// The kernel for a tile of 1 <= rows <= kTileRows and 1 <= vecs <= kPanelVecs.
+inline TileFunction tile_function(int rows, int vecs) { return TileTable<kTileRows>::get(rows, vecs); }
+
+// The panels of one group of packed weights: columns, width and place of panel number `index` (see
+// steps.inc).
+struct Panel {
+  int group;
+  int first_column;  // within the group
+  int columns;
+  int vecs;
+  const float* b;
+  const float* bias;
+};
+
+struct Panels {
+  int64_t k;          // rows
+  int group_columns;  // output channels of a group
+  int per_group;
+  int count;
+  const float* weights;
+  const float* bias;
+
+  static EC_INLINE int groups_to_count(int group_columns, int groups) {
+    return static_cast<int>(ceil_div(group_columns, kPanelWidth)) * groups;
+  }
+  static EC_INLINE Panels make(int64_t k, int group_columns, int groups, const void* weights,
+                               const void* bias) {
+    const int per_group = static_cast<int>(ceil_div(group_columns, kPanelWidth));
+    return {k,
+            group_columns,
+            per_group,
+            per_group * groups,
+            static_cast<const float*>(weights),
+            static_cast<const float*>(bias)};
+  }
+  EC_INLINE Panel get(int index) const {
+    Panel panel;
+    panel.group = index / per_group;
+    panel.first_column = (index % per_group) * kPanelWidth;
+    panel.columns = smaller(kPanelWidth, group_columns - panel.first_column);
+    panel.vecs = static_cast<int>(ceil_div(panel.columns, kLanes));
+    const int64_t start = panel.group * round_up(group_columns, kLanes) + panel.first_column;
+    panel.b = weights + start * k;
+    panel.bias = bias + start;
+    return panel;
+  }
+};
+
+}  // namespace EC_ISA
+}  // namespace edgecnn
+
+#endif  // EDGECNN_GEMM_IGEMM_INL_H_

@@ -1,0 +1,426 @@
+// Tests of the convolution and matrix product kernels of every instruction set that this CPU runs.
+//
+//   kernel_test [target...]
+//
+// Each case is compared with a plain loop in double precision, to a tolerance from the depth and the
+// magnitude of the sum. Inputs end kTailBytes before a page that must not be touched, with NaN in between;
+// outputs end right at one, and what lies between their pixels must stay as it was. Cutting the work into
+// pieces must not change a bit.
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+
+#include "targets/target.h"
+#include "tests/reference.h"
+
+namespace edgecnn {
+namespace testing {
+namespace {
+
+constexpr float kUntouched = -12345.5f;
+
+std::mt19937 rng(20240517);
+int failures = 0;
+
+int pick(int low, int high) { return low + static_cast<int>(rng() % static_cast<unsigned>(high - low + 1)); }
+
+// `count` floats whose end lies `slack_bytes` before an unmapped page.
+class GuardedFloats {
+ public:
+  GuardedFloats(size_t count, size_t slack_bytes) {
+    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    const size_t body = (count * sizeof(float) + slack_bytes + page - 1) / page * page;
+    bytes_ = body + page;
+    base_ =
+        static_cast<char*>(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (base_ == MAP_FAILED || mprotect(base_ + body, page, PROT_NONE) != 0) std::abort();
+    data_ = reinterpret_cast<float*>(base_ + body - slack_bytes) - count;
+    for (char* b = base_; b < base_ + body; b += sizeof(float)) *reinterpret_cast<float*>(b) = NAN;
+  }
+  GuardedFloats(const std::vector<float>& values, size_t slack_bytes)
+      : GuardedFloats(values.size(), slack_bytes) {
+    std::memcpy(data_, values.data(), values.size() * sizeof(float));
+  }
+  GuardedFloats(const GuardedFloats&) = delete;
+  GuardedFloats& operator=(const GuardedFloats&) = delete;
+  ~GuardedFloats() { munmap(base_, bytes_); }
+  float* data() { return data_; }
+
+ private:
+  char* base_;
+  float* data_;
+  size_t bytes_;
+};
+
+std::vector<float> random_floats(int64_t count) {
+  std::vector<float> v(static_cast<size_t>(count));
+  for (float& f : v) f = static_cast<float>(static_cast<int>(rng() % 20001) - 10000) / 5000.0f;
+  return v;
+}
+
+// Pixels of `channels` random floats at `stride`; what lies between is NaN.
+std::vector<float> random_pixels(int64_t pixels, int channels, int stride) {
+  std::vector<float> v = random_floats(pixels * stride);
+  for (size_t i = 0; i < v.size(); ++i) {
+    if (static_cast<int>(i % stride) >= channels) v[i] = NAN;
+  }
+  v.resize(static_cast<size_t>((pixels - 1) * stride + channels));
+  return v;
+}
+
+struct Case {
+  const StepKernel* kernel;
+  const void* params;
+  std::vector<std::vector<float>> inputs;
+  int64_t pixels;
+  int channels;
+  int stride;
+};
+
+// Runs items [0, n) in `pieces` calls, last piece first, each with scratch full of NaN.
+std::vector<float> run(const Case& c, int pieces) {
+  std::vector<std::unique_ptr<GuardedFloats>> inputs;
+  StepArgs args{};
+  for (size_t i = 0; i < c.inputs.size(); ++i) {
+    inputs.push_back(std::make_unique<GuardedFloats>(c.inputs[i], kTailBytes));
+    args.in[i] = inputs.back()->data();
+  }
+  const size_t size = static_cast<size_t>((c.pixels - 1) * c.stride + c.channels);
+  GuardedFloats out(size, 0);
+  for (size_t i = 0; i < size; ++i) out.data()[i] = kUntouched;
+  args.out[0] = out.data();
+  const size_t scratch_bytes =
+      static_cast<size_t>(round_up(static_cast<int64_t>(c.kernel->scratch_bytes(c.params)), 64));
+  GuardedFloats scratch(scratch_bytes / sizeof(float), 0);
+  args.scratch = scratch.data();
+  const int64_t items = c.kernel->items(c.params);
+  for (int i = pieces - 1; i >= 0; --i) {
+    for (size_t j = 0; j < scratch_bytes / sizeof(float); ++j) scratch.data()[j] = NAN;
+    const int64_t begin = items * i / pieces, end = items * (i + 1) / pieces;
+    if (begin < end) c.kernel->run(c.params, args, begin, end);
+  }
+  return std::vector<float>(out.data(), out.data() + size);
+}
+
+void fail(const char* what, const std::string& name) {
+  ++failures;
+  std::printf("FAILED %s: %s\n", name.c_str(), what);
+}
+
+// Runs a case whole and in pieces and compares with `want` (dense pixels); returns the values, dense.
+std::vector<float> check(const Case& c, const std::vector<Value>& want, int64_t depth,
+                         const std::string& name) {
+  const std::vector<float> got = run(c, 1);
+  std::vector<float> dense;
+  const double unit = 6e-8 * (static_cast<double>(depth) + 16);
+  for (size_t i = 0; i < got.size(); ++i) {
+    const int64_t pixel = static_cast<int64_t>(i) / c.stride;
+    const int channel = static_cast<int>(static_cast<int64_t>(i) % c.stride);
+    if (channel >= c.channels) {
+      if (got[i] != kUntouched) {
+        fail("wrote between the pixels", name);
+        return got;
+      }
+      continue;
+    }
+    const Value& v = want[static_cast<size_t>(pixel * c.channels + channel)];
+    dense.push_back(got[i]);
+    if (!(std::fabs(got[i] - v.value) <= unit * (v.magnitude + 1))) {
+      std::printf("  pixel %" PRId64 " channel %d: %.9g, not %.9g\n", pixel, channel, got[i], v.value);
+      fail("wrong value", name);
+      return dense;
+    }
+  }
+  for (const int pieces : {2, 3, 7}) {
+    const std::vector<float> split = run(c, pieces);
+    if (std::memcmp(split.data(), got.data(), got.size() * sizeof(float)) != 0)
+      fail("depends on the split", name);
+  }
+  return dense;
+}
+
+void choose_activation(int32_t* act, float* alpha, float* beta) {
+  static const UnaryKind kinds[] = {UnaryKind::k_identity, UnaryKind::k_relu,    UnaryKind::k_relu6,
+                                    UnaryKind::k_leaky,    UnaryKind::k_leaky,   UnaryKind::k_clip,
+                                    UnaryKind::k_hardtan,  UnaryKind::k_sigmoid, UnaryKind::k_swish,
+                                    UnaryKind::k_mish,     UnaryKind::k_elu,     UnaryKind::k_hardswish};
+  *act = static_cast<int32_t>(kinds[pick(0, 11)]);
+  *alpha = *act == static_cast<int32_t>(UnaryKind::k_clip) ? -0.5f : 0.1f;
+  *beta = 0.75f;
+}
+
+const StepKernel* kernel_of(const Target& target, StepKind kind) {
+  for (int i = 0; i < target.kernel_count; ++i) {
+    if (target.kernels[i].kind == kind) return &target.kernels[i];
+  }
+  std::printf("no kernel %d in %s\n", static_cast<int>(kind), target.name);
+  std::exit(1);
+}
+
+// Sets a window (kernel, stride, padding, dilation) and the sizes of input and output; false where they do
+// not fit.
+template <class P>
+bool choose_window(P* p, int size_limit) {
+  p->batch = pick(0, 3) == 0 ? 2 : 1;
+  p->in_h = pick(1, size_limit);
+  p->in_w = pick(1, size_limit);
+  const bool square = pick(0, 2) != 0;
+  p->kernel_h = square ? pick(0, 1) * 2 + 1 : pick(1, 5);
+  p->kernel_w = square ? p->kernel_h : pick(1, 5);
+  p->stride_h = pick(1, 2);
+  p->stride_w = square ? p->stride_h : pick(1, 3);
+  p->dilation_h = pick(0, 3) == 0 ? 2 : 1;
+  p->dilation_w = pick(0, 3) == 0 ? pick(2, 3) : 1;
+  p->pad_top = pick(0, p->kernel_h - 1);
+  p->pad_left = pick(0, p->kernel_w - 1);
+  const int bottom = pick(0, p->kernel_h - 1), right = pick(0, p->kernel_w - 1);
+  const int span_h = p->in_h + p->pad_top + bottom - (p->kernel_h - 1) * p->dilation_h - 1;
+  const int span_w = p->in_w + p->pad_left + right - (p->kernel_w - 1) * p->dilation_w - 1;
+  if (span_h < 0 || span_w < 0) return false;
+  p->out_h = span_h / p->stride_h + 1;
+  p->out_w = span_w / p->stride_w + 1;
+  return true;
+}
+
+// A channel count near a multiple of the vector or the panel.
+int awkward_channels(const Target& t) {
+  const int around = pick(0, 1) ? t.lanes * pick(1, 2) : t.nr * pick(1, 3);
+  return pick(0, 1) ? pick(1, 10) : around + pick(-1, 1);
+}
+
+std::string describe(const Target& t, const char* step, int index) {
+  return std::string(t.name) + " " + step + " #" + std::to_string(index);
+}
+
+std::string describe(const ConvParams& p) {
+  char text[300];
+  std::snprintf(text, sizeof(text),
+                " n%d in %dx%dx%d/%d out %dx%dx%d/%d k%dx%d s%d,%d p%d,%d d%d,%d g%d res%d pool%d act%d",
+                p.batch, p.in_h, p.in_w, p.in_c, p.in_stride, p.out_h, p.out_w, p.out_c, p.out_stride,
+                p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.pad_top, p.pad_left, p.dilation_h,
+                p.dilation_w, p.groups, p.residual, p.pool, p.act);
+  return text;
+}
+
+struct ConvData {
+  std::vector<float> x, w, b, r;
+  ConvData(const ConvParams& p, int64_t k)
+      : x(random_pixels(int64_t{p.batch} * p.in_h * p.in_w, p.in_c, p.in_stride)),
+        w(random_floats(k * p.out_c)),
+        b(random_floats(p.out_c)) {
+    if (p.residual) r = random_pixels(int64_t{p.batch} * p.out_h * p.out_w, p.out_c, p.residual_stride);
+  }
+};
+
+std::vector<float> check_conv(const Target& t, const ConvParams& p, const ConvData& data,
+                              const std::string& name) {
+  const int64_t k = int64_t{p.kernel_h} * p.kernel_w * (p.in_c / p.groups);
+  const int columns = p.out_c / p.groups;
+  Case c{kernel_of(t, StepKind::kConv), &p, {}, 0, p.out_c, p.out_stride};
+  c.inputs = {data.x, pack_panels(data.w, p.groups, k, columns, t.lanes, t.nr),
+              pack_panels(data.b, p.groups, 1, columns, t.lanes, t.nr)};
+  if (p.residual) c.inputs.push_back(data.r);
+  const int shrink = p.pool ? 2 : 1;
+  c.pixels = int64_t{p.batch} * (p.out_h / shrink) * (p.out_w / shrink);
+  return check(c, conv(p, data.x.data(), data.w.data(), data.b.data(), data.r.data()), k, name);
+}
+
+void test_conv(const Target& t, ConvParams p, int index) {
+  const int64_t k = int64_t{p.kernel_h} * p.kernel_w * (p.in_c / p.groups);
+  const std::string name = describe(t, "Conv", index) + describe(p);
+  ConvData data(p, k);
+  const std::vector<float> got = check_conv(t, p, data, name);
+  // The same picture with gaps between the pixels: taps are no longer merged, and no bit may change.
+  ConvParams wide = p;
+  wide.in_stride = p.in_stride + 5;
+  ConvData spread = data;
+  spread.x = random_pixels(int64_t{p.batch} * p.in_h * p.in_w, p.in_c, wide.in_stride);
+  for (size_t i = 0; i < spread.x.size(); ++i) {
+    const size_t channel = i % wide.in_stride;
+    if (channel < static_cast<size_t>(p.in_c))
+      spread.x[i] = data.x[i / wide.in_stride * p.in_stride + channel];
+  }
+  const std::vector<float> apart = check_conv(t, wide, spread, name + " (gaps)");
+  if (got.size() != apart.size() || std::memcmp(got.data(), apart.data(), got.size() * sizeof(float)) != 0) {
+    fail("depends on the pixel stride", name);
+  }
+}
+
+int test_convs(const Target& t) {
+  int count = 0;
+  while (count < 250) {
+    ConvParams p{};
+    if (!choose_window(&p, count % 5 == 0 ? 24 : 10)) continue;
+    p.groups = pick(0, 3) == 0 ? pick(2, 3) : 1;
+    p.in_c = pick(1, p.groups > 1 ? 6 : 20) * p.groups;
+    p.out_c = (p.groups > 1 ? pick(1, t.nr + 2) : awkward_channels(t)) * p.groups;
+    p.in_stride = p.in_c + (pick(0, 2) == 0 ? pick(1, 5) : 0);
+    p.out_stride = p.out_c + (pick(0, 1) == 0 ? pick(1, 5) : 0);
+    p.residual = pick(0, 2) == 0 ? pick(1, 2) : 0;
+    p.residual_stride = p.out_c + pick(0, 3);
+    p.pool = p.out_h > 1 && p.out_w > 1 && pick(0, 1);
+    choose_activation(&p.act, &p.alpha, &p.beta);
+    test_conv(t, p, count++);
+  }
+  // Fully connected layers (one row) and 1x1 layers of every number of rows around the tile.
+  for (int m = 1; m <= 3 * t.mr + 1; ++m) {
+    for (const int columns : {1, t.lanes, t.nr - 1, 2 * t.nr + 1}) {
+      ConvParams p{};
+      p.batch = p.in_h = p.out_h = p.kernel_h = p.kernel_w = p.stride_h = p.stride_w = 1;
+      p.dilation_h = p.dilation_w = p.groups = 1;
+      p.in_w = p.out_w = m;
+      p.in_c = p.in_stride = m == 1 ? 1000 : pick(1, 70);
+      p.out_c = p.out_stride = columns;
+      test_conv(t, p, count++);
+    }
+  }
+  return count;
+}
+
+int test_depthwise(const Target& t) {
+  int count = 0;
+  while (count < 250) {
+    DwConvParams p{};
+    if (!choose_window(&p, count % 3 == 0 ? 20 : 9)) continue;
+    p.channels = awkward_channels(t);
+    p.in_stride = p.channels + (pick(0, 1) ? pick(1, 5) : 0);
+    p.out_stride = p.channels + (pick(0, 1) ? pick(1, 5) : 0);
+    p.residual = pick(0, 2) == 0 ? pick(1, 2) : 0;
+    p.residual_stride = p.channels + pick(0, 3);
+    choose_activation(&p.act, &p.alpha, &p.beta);
+    // As a convolution of one channel per group.
+    ConvParams q{
+        p.batch,    p.in_h,       p.in_w,       p.channels, p.in_stride, p.out_h,           p.out_w,
+        p.channels, p.out_stride, p.kernel_h,   p.kernel_w, p.stride_h,  p.stride_w,        p.pad_top,
+        p.pad_left, p.dilation_h, p.dilation_w, p.channels, p.residual,  p.residual_stride, 0,
+        p.act,      p.alpha,      p.beta};
+    const int taps = p.kernel_h * p.kernel_w;
+    const ConvData data(q, taps);
+    std::vector<float> by_tap(data.w.size());
+    for (size_t i = 0; i < by_tap.size(); ++i) by_tap[i % taps * p.channels + i / taps] = data.w[i];
+    Case c{kernel_of(t, StepKind::kDwConv),      &p,         {},
+           int64_t{p.batch} * p.out_h * p.out_w, p.channels, p.out_stride};
+    c.inputs = {data.x, pad_rows(by_tap, p.channels, t.lanes), pad_rows(data.b, p.channels, t.lanes)};
+    if (p.residual) c.inputs.push_back(data.r);
+    check(c, conv(q, data.x.data(), data.w.data(), data.b.data(), data.r.data()), taps,
+          describe(t, "DwConv", count) + describe(q));
+    ++count;
+  }
+  return count;
+}
+
+int test_transposed(const Target& t) {
+  int count = 0;
+  while (count < 150) {
+    ConvTransposeParams p{};
+    if (!choose_window(&p, count % 5 == 0 ? 20 : 7)) continue;
+    p.groups = pick(0, 2) == 0 ? 2 : 1;
+    p.in_c = pick(1, 9) * p.groups;
+    p.out_c = (p.groups > 1 ? pick(1, t.nr + 2) : awkward_channels(t)) * p.groups;
+    p.in_stride = p.in_c + (pick(0, 1) ? pick(1, 5) : 0);
+    p.out_stride = p.out_c + (pick(0, 1) ? pick(1, 5) : 0);
+    p.out_h =
+        (p.in_h - 1) * p.stride_h + (p.kernel_h - 1) * p.dilation_h + 1 - p.pad_top - pick(0, 1) + pick(0, 1);
+    p.out_w = (p.in_w - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1 - p.pad_left - pick(0, 1) +
+              pick(0, 1);
+    if (p.out_h < 1 || p.out_w < 1) continue;
+    choose_activation(&p.act, &p.alpha, &p.beta);
+    const int64_t k = int64_t{p.kernel_h} * p.kernel_w * (p.in_c / p.groups);
+    const std::vector<float> x = random_pixels(int64_t{p.batch} * p.in_h * p.in_w, p.in_c, p.in_stride);
+    const std::vector<float> w = random_floats(k * p.out_c), b = random_floats(p.out_c);
+    const int columns = p.out_c / p.groups;
+    Case c{kernel_of(t, StepKind::kConvTranspose), &p,      {},
+           int64_t{p.batch} * p.out_h * p.out_w,   p.out_c, p.out_stride};
+    c.inputs = {x, pack_panels(w, p.groups, k, columns, t.lanes, t.nr),
+                pack_panels(b, p.groups, 1, columns, t.lanes, t.nr)};
+    check(c, conv_transpose(p, x.data(), w.data(), b.data()), k, describe(t, "ConvTranspose", count));
+    ++count;
+  }
+  return count;
+}
+
+int test_matmul(const Target& t) {
+  int count = 0;
+  for (; count < 150; ++count) {
+    MatMulParams p{};
+    p.batch = pick(1, 3);
+    p.m = count % 10 == 0 ? pick(1, 300) : pick(1, 3 * t.mr);
+    p.k = count % 10 == 1 ? pick(500, 1100) : pick(1, 40);
+    p.n = pick(0, 1) ? pick(1, 10) : t.nr * pick(1, 3) + pick(-1, 1);
+    p.a_batch_stride = pick(0, 1) * p.m * p.k;
+    p.b_batch_stride = pick(0, 1) * p.k * p.n;
+    const std::vector<float> a = random_floats(int64_t{p.batch} * p.m * p.k);
+    const std::vector<float> b = random_floats(int64_t{p.batch} * p.k * p.n);
+    std::vector<Value> want;
+    for (int64_t i = 0; i < int64_t{p.batch} * p.m * p.n; ++i) {
+      const int64_t row = i / p.n, batch = row / p.m;
+      Value v{0, 0};
+      for (int64_t k = 0; k < p.k; ++k) {
+        const double term = static_cast<double>(a[batch * p.a_batch_stride + row % p.m * p.k + k]) *
+                            b[batch * p.b_batch_stride + k * p.n + i % p.n];
+        v = {v.value + term, v.magnitude + std::fabs(term)};
+      }
+      want.push_back(v);
+    }
+    const int64_t a_size = p.a_batch_stride ? static_cast<int64_t>(a.size()) : int64_t{p.m} * p.k;
+    const int64_t b_size = p.b_batch_stride ? static_cast<int64_t>(b.size()) : int64_t{p.k} * p.n;
+    Case c{kernel_of(t, StepKind::kMatMul), &p, {}, int64_t{p.batch} * p.m, p.n, p.n};
+    c.inputs = {std::vector<float>(a.begin(), a.begin() + a_size),
+                std::vector<float>(b.begin(), b.begin() + b_size)};
+    check(c, want, p.k, describe(t, "MatMul", count));
+  }
+  return count;
+}
+
+bool runs_here(const Target& t) {
+#if defined(__x86_64__)
+  if (std::strcmp(t.name, "x86-avx512") == 0) {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  }
+  if (std::strcmp(t.name, "x86-avx2") == 0)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+  return true;
+}
+
+bool named(const Target& t, int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], t.name) == 0) return true;
+  }
+  return argc == 1;
+}
+
+int test_all(int argc, char** argv) {
+  int count = 0, tested = 0;
+  const Target* const* targets = compiled_targets(&count);
+  for (int i = 0; i < count; ++i) {
+    const Target& t = *targets[i];
+    if (!named(t, argc, argv)) continue;
+    if (!runs_here(t)) {
+      std::printf("%-12s not run: this CPU lacks it\n", t.name);
+      continue;
+    }
+    const int convs = test_convs(t), depthwise = test_depthwise(t), transposed = test_transposed(t);
+    const int products = test_matmul(t);
+    std::printf("%-12s %d Conv, %d DwConv, %d ConvTranspose, %d MatMul cases\n", t.name, convs, depthwise,
+                transposed, products);
+    ++tested;
+  }
+  std::printf("%d targets tested, %d failures\n", tested, failures);
+  return failures == 0 && tested > 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace testing
+}  // namespace edgecnn
+
+int main(int argc, char** argv) { return edgecnn::testing::test_all(argc, argv); }
