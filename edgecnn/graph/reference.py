@@ -106,7 +106,7 @@ def _elu(x: Array, alpha: float) -> Array:
 
 
 def _erf(x: Array) -> Array:
-    return np.frompyfunc(math.erf, 1, 1)(x.astype(np.float64)).astype(np.float64).reshape(x.shape)
+    return np.asarray(np.frompyfunc(math.erf, 1, 1)(x), np.float64)
 
 
 def _clip(x: Array, low: float, high: float) -> Array:
@@ -178,8 +178,8 @@ def cast(op: ops.Cast, x: Array) -> Array:
 
 def _taps(
     x: Array,
-    size: tuple[int, int],
-    kernel: tuple[int, int],
+    size: Sequence[int],
+    kernel: Sequence[int],
     strides: tuple[int, int],
     dilations: tuple[int, int],
     padding: Padding,
@@ -226,7 +226,7 @@ def conv(op: ops.Conv, x: Array, w: Array, b: Array, residual: Array | None = No
 
 
 def conv_transpose(op: ops.ConvTranspose, x: Array, w: Array, b: Array) -> Array:
-    (shape, _), = op.infer([TensorSpec("", a.shape) for a in (x, w, b)])  # fmt: skip
+    shape, _ = op.infer([TensorSpec("", a.shape) for a in (x, w, b)])[0]
     n, oh, ow, filters = shape
     (_, h, wd, c), (og, kh, kw, _) = x.shape, w.shape
     (sh, sw), (dh, dw), (top, left, bottom, right) = op.strides, op.dilations, op.padding
@@ -243,7 +243,7 @@ def conv_transpose(op: ops.ConvTranspose, x: Array, w: Array, b: Array) -> Array
 
 
 def max_pool(op: ops.MaxPool, x: Array) -> Array:
-    (shape, _), = op.infer([TensorSpec("", x.shape)])  # fmt: skip
+    shape, _ = op.infer([TensorSpec("", x.shape)])[0]
     y = np.full(shape, -np.inf, x.dtype)
     for _, _, tap in _taps(x, shape[1:3], op.kernel, op.strides, op.dilations, op.padding, -np.inf):
         y = np.maximum(y, tap)
@@ -251,21 +251,27 @@ def max_pool(op: ops.MaxPool, x: Array) -> Array:
 
 
 def average_pool(op: ops.AveragePool, x: Array) -> Array:
-    (shape, _), = op.infer([TensorSpec("", x.shape)])  # fmt: skip
+    shape, _ = op.infer([TensorSpec("", x.shape)])[0]
     top, left, bottom, right = op.padding
     inside = np.ones((1, *x.shape[1:3], 1), x.dtype)
     if op.count_include_pad:
         inside = np.pad(inside, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=1)
-    window = (shape[1:3], op.kernel, op.strides, (1, 1))
-    total = sum(tap for _, _, tap in _taps(x, *window, op.padding, 0))
-    cells = sum(tap for _, _, tap in _taps(inside, *window, (0, 0, 0, 0) if op.count_include_pad else op.padding, 0))
-    return np.asarray(total) / np.asarray(cells)
+    padding = (0, 0, 0, 0) if op.count_include_pad else op.padding
+    total = np.zeros(shape, x.dtype)
+    for _, _, tap in _taps(x, shape[1:3], op.kernel, op.strides, (1, 1), op.padding, 0):
+        total += tap
+    cells = np.zeros((1, *shape[1:3], 1), x.dtype)
+    for _, _, tap in _taps(inside, shape[1:3], op.kernel, op.strides, (1, 1), padding, 0):
+        cells += tap
+    return total / cells
 
 
 def lrn(op: ops.LRN, x: Array) -> Array:
     before, after = (op.size - 1) // 2, op.size // 2
     squares = np.pad(x * x, ((0, 0), (0, 0), (0, 0), (before, after)))
-    near = np.asarray(sum(squares[..., i : i + x.shape[3]] for i in range(op.size)))
+    near = np.zeros_like(x)
+    for i in range(op.size):
+        near += squares[..., i : i + x.shape[3]]
     return x / (op.bias + op.alpha / op.size * near) ** op.beta
 
 
