@@ -124,8 +124,6 @@ struct ConvStep {
           residual(static_cast<const float*>(args.in[3])),
           out(static_cast<float*>(args.out[0])),
           scratch(layout(params, args.scratch)),
-          epilogue(make_epilogue(static_cast<UnaryKind>(params.act), params.alpha, params.beta,
-                                 params.residual, params.pool)),
           panels(Panels::make(int64_t{params.kernel_h} * params.kernel_w * (params.in_c / params.groups),
                               params.out_c / params.groups, params.groups, args.in[1], args.in[2])),
           cut(tile_cut(params)),
@@ -136,6 +134,7 @@ struct ConvStep {
           extent_h((params.kernel_h - 1) * params.dilation_h + 1),
           extent_w((params.kernel_w - 1) * params.dilation_w + 1),
           in_row(int64_t{params.in_w} * params.in_stride) {
+      make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, p.residual, p.pool, &epilogue);
       const int channels = p.in_c / p.groups;
       float* zeros = const_cast<float*>(scratch.zeros);
       const int64_t zero_count = int64_t{p.in_c} * (merged ? p.kernel_w : 1) + kLanes;

@@ -38,8 +38,8 @@ struct ConvTransposeStep {
   static void run(const ConvTransposeParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     const Scratch s = layout(p, args.scratch);
     for (int i = 0; i < p.in_c + kLanes; ++i) s.zeros[i] = 0.0f;
-    const Epilogue epilogue =
-        make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, /*residual=*/0, /*pool=*/0);
+    Epilogue epilogue;
+    make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, /*residual=*/0, /*pool=*/0, &epilogue);
     const int channels = p.in_c / p.groups;
     const Panels panels = Panels::make(int64_t{p.kernel_h} * p.kernel_w * channels, p.out_c / p.groups,
                                        p.groups, args.in[1], args.in[2]);

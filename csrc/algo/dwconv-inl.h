@@ -17,8 +17,8 @@ struct DwConvStep {
   static size_t scratch_bytes(const DwConvParams&) { return 0; }
 
   static void run(const DwConvParams& p, const StepArgs& args, int64_t begin, int64_t end) {
-    const Epilogue epilogue =
-        make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, p.residual, /*pool=*/0);
+    Epilogue epilogue;
+    make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, p.residual, /*pool=*/0, &epilogue);
     // Columns [first, last) have windows inside the picture.
     const int extent = (p.kernel_w - 1) * p.dilation_w + 1;
     const int first = smaller(p.out_w, static_cast<int>(ceil_div(p.pad_left, p.stride_w)));
@@ -59,7 +59,7 @@ struct DwConvStep {
 
   struct Row {
     const DwConvParams* p;
-    const Epilogue* epilogue;
+    Epilogue* epilogue;
     const float* in;  // of the picture
     const float* weights;
     const float* bias;
@@ -88,7 +88,7 @@ struct DwConvStep {
 
   template <int N>
   static EC_INLINE void finish_depthwise(Vec (&acc)[N][1], const Tile& t) {
-    const Epilogue& e = *t.epilogue;
+    Epilogue& e = *t.epilogue;
     if (e.residual == 1) add_residual(acc, t);
     activate(acc, e);
     if (e.residual == 2) add_residual(acc, t);

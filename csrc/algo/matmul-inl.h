@@ -36,7 +36,8 @@ struct MatMulStep {
  private:
   static void block(const MatMulParams& p, const float* a, const float* b, float* c, int row, int last_row,
                     int column, float* scratch) {
-    const Epilogue epilogue = make_epilogue(UnaryKind::k_identity, 0.0f, 0.0f, /*residual=*/0, /*pool=*/0);
+    Epilogue epilogue;
+    make_epilogue(UnaryKind::k_identity, 0.0f, 0.0f, /*residual=*/0, /*pool=*/0, &epilogue);
     float* zeros = scratch;
     float* packed = scratch + kPanelWidth;
     for (int j = 0; j < kPanelWidth; ++j) zeros[j] = 0.0f;

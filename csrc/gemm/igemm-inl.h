@@ -49,25 +49,30 @@ struct Epilogue {
   float alpha, beta;  // kClamp: the bounds
   int residual;       // as in ConvParams
   int pool;
+  // kOther: where the tile is put for apply_unary (not in the tile's own frame, which would cost it registers).
+  float buffer[kTileRows * kPanelWidth];
 };
 
-EC_INLINE Epilogue make_epilogue(UnaryKind act, float alpha, float beta, int residual, int pool) {
-  Epilogue e{ActMode::kOther, act, alpha, beta, residual, pool};
-  const float infinity = __builtin_inff();
-  const auto clamp_to = [&e](float low, float high) {
-    e.mode = ActMode::kClamp;
-    e.alpha = low;
-    e.beta = high;
+EC_INLINE void make_epilogue(UnaryKind act, float alpha, float beta, int residual, int pool, Epilogue* e) {
+  e->act = act;
+  e->alpha = alpha;
+  e->beta = beta;
+  e->residual = residual;
+  e->pool = pool;
+  const auto clamp_to = [e](float low, float high) {
+    e->mode = ActMode::kClamp;
+    e->alpha = low;
+    e->beta = high;
   };
   switch (act) {
     case UnaryKind::k_identity:
-      e.mode = ActMode::kNone;
+      e->mode = ActMode::kNone;
       break;
     case UnaryKind::k_leaky:
-      e.mode = ActMode::kLeaky;
+      e->mode = ActMode::kLeaky;
       break;
     case UnaryKind::k_relu:
-      clamp_to(0.0f, infinity);
+      clamp_to(0.0f, __builtin_inff());
       break;
     case UnaryKind::k_relu6:
       clamp_to(0.0f, 6.0f);
@@ -76,12 +81,12 @@ EC_INLINE Epilogue make_epilogue(UnaryKind act, float alpha, float beta, int res
       clamp_to(-1.0f, 1.0f);
       break;
     case UnaryKind::k_clip:
-      e.mode = ActMode::kClamp;
+      clamp_to(alpha, beta);
       break;
     default:
+      e->mode = ActMode::kOther;
       break;
   }
-  return e;
 }
 
 struct Tile {
@@ -98,7 +103,7 @@ struct Tile {
   float* out;  // of row 0; with pool, of the first four rows
   ptrdiff_t out_stride;
   int columns;  // channels that exist: more than (NV - 1) * kLanes, at most NV * kLanes
-  const Epilogue* epilogue;
+  Epilogue* epilogue;
 };
 
 template <int NV>
@@ -114,7 +119,7 @@ EC_INLINE void store_columns(float* out, const Vec* v, int columns) {
 }
 
 template <int MR, int NV>
-EC_INLINE void activate(Vec (&acc)[MR][NV], const Epilogue& e) {
+EC_INLINE void activate(Vec (&acc)[MR][NV], Epilogue& e) {
   switch (e.mode) {
     case ActMode::kNone:
       break;
@@ -137,17 +142,16 @@ EC_INLINE void activate(Vec (&acc)[MR][NV], const Epilogue& e) {
       break;
     }
     case ActMode::kOther: {
-      float buffer[MR * NV * kLanes];
 #pragma GCC unroll 16
       for (int i = 0; i < MR; ++i) {
 #pragma GCC unroll 4
-        for (int j = 0; j < NV; ++j) store(buffer + (i * NV + j) * kLanes, acc[i][j]);
+        for (int j = 0; j < NV; ++j) store(e.buffer + (i * NV + j) * kLanes, acc[i][j]);
       }
-      apply_unary(e.act, e.alpha, e.beta, buffer, MR * NV);
+      apply_unary(e.act, e.alpha, e.beta, e.buffer, MR * NV);
 #pragma GCC unroll 16
       for (int i = 0; i < MR; ++i) {
 #pragma GCC unroll 4
-        for (int j = 0; j < NV; ++j) acc[i][j] = load(buffer + (i * NV + j) * kLanes);
+        for (int j = 0; j < NV; ++j) acc[i][j] = load(e.buffer + (i * NV + j) * kLanes);
       }
       break;
     }
@@ -166,7 +170,7 @@ EC_INLINE void add_residual(Vec (&acc)[MR][NV], const Tile& t) {
 
 template <int MR, int NV>
 EC_INLINE void finish(Vec (&acc)[MR][NV], const Tile& t) {
-  const Epilogue& e = *t.epilogue;
+  Epilogue& e = *t.epilogue;
   if (e.residual == 1) add_residual(acc, t);
   activate(acc, e);
   if (e.residual == 2) add_residual(acc, t);
