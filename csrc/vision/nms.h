@@ -12,7 +12,7 @@ namespace edgecnn::vision {
 double iou(const float* a, const float* b);
 
 struct NmsOptions {
-  float iou = .45f;  // boxes that overlap more than this are one object
+  double iou = .45;  // boxes that overlap more than this are one object
   bool agnostic = false;
   size_t max_det = 300;
 };

@@ -1,0 +1,5 @@
+"""Pictures into YOLO networks and boxes out of them.
+
+`preprocessor` and `decoder` are the production code, over ``csrc/vision``; `letterbox` and `decode` are its meaning in
+numpy, formulas as the papers write them.
+"""
