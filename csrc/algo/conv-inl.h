@@ -169,6 +169,7 @@ struct ConvStep {
       const Panel panel = panels.get(index);
       const int64_t channel = int64_t{panel.group} * panels.group_columns + panel.first_column;
       Tile t;
+      t.a = scratch.table;
       t.a_offset = int64_t{panel.group} * (p.in_c / p.groups);
       t.b = panel.b;
       t.bias = panel.bias;
@@ -177,18 +178,54 @@ struct ConvStep {
       t.out_stride = p.out_stride;
       t.columns = panel.columns;
       t.epilogue = &epilogue;
+      const TileFunction compute = tile_function(static_cast<int>(cut.base) * pixels, panel.vecs);
+      const TileFunction compute_longer =
+          cut.longer ? tile_function(static_cast<int>(cut.base + 1) * pixels, panel.vecs) : compute;
       Pixel at = pixel_of(cut.start(first));
       for (int64_t i = first; i < last; ++i) {
         const int64_t unit = cut.start(i);
         const int count = static_cast<int>(cut.start(i + 1) - unit);
         at = point(at, count, &t);
         t.out = out + unit * p.out_stride + channel;
-        tile_function(count * pixels, panel.vecs)(t);
+        (count > cut.base ? compute_longer : compute)(t);
       }
+    }
+
+    // The usual case of `point`: units of one row, all windows inside the picture, no residual.
+    bool point_inside(Pixel at, int count, Tile* t) const {
+      const int scale = p.pool ? 2 : 1;
+      const int y = at.y * scale * p.stride_h - p.pad_top, x = at.x * scale * p.stride_w - p.pad_left;
+      const int last_y = y + (scale - 1) * p.stride_h, last_x = x + (count * scale - 1) * p.stride_w;
+      if (p.residual || at.x + count > unit_w || y < 0 || last_y + extent_h > p.in_h || x < 0 ||
+          last_x + extent_w > p.in_w) {
+        return false;
+      }
+      const int64_t right = int64_t{p.stride_w} * p.in_stride, down = p.stride_h * in_row;
+      const float* pixel = in + (int64_t{at.n} * p.in_h + y) * in_row + int64_t{x} * p.in_stride;
+      const float** slot = scratch.table;
+      if (p.pool) {
+        for (int u = 0; u < count; ++u, pixel += 2 * right, slot += 4) {
+          slot[0] = pixel;
+          slot[1] = pixel + right;
+          slot[2] = pixel + down;
+          slot[3] = pixel + down + right;
+        }
+      } else {
+        for (int u = 0; u < count; ++u, pixel += right) slot[u] = pixel;
+      }
+      t->a_step = 0;
+      t->runs = scratch.inside_runs;
+      set_runs(merged, t);
+      return true;
     }
 
     // Sets the pixel pointers of a tile of `count` units beginning at `at`; returns the unit behind them.
     Pixel point(Pixel at, int count, Tile* t) {
+      if (point_inside(at, count, t)) {
+        at.x += count;
+        if (at.x == unit_w) at = {at.n + (at.y + 1 == unit_h), at.y + 1 == unit_h ? 0 : at.y + 1, 0};
+        return at;
+      }
       int ys[kTileRows], xs[kTileRows], ns[kTileRows];
       int rows = 0;
       bool inside_y = true, inside_x = true;
@@ -213,7 +250,6 @@ struct ConvStep {
           }
         }
       }
-      t->a = scratch.table;
       if (inside_y && inside_x) {
         for (int i = 0; i < rows; ++i)
           scratch.table[i] = in + (int64_t{ns[i]} * p.in_h + ys[i]) * in_row + int64_t{xs[i]} * p.in_stride;
