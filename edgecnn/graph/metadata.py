@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import math
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -47,3 +51,66 @@ class Metadata:
     preprocess: Preprocess = field(default_factory=Preprocess)
     heads: tuple[YoloHead, ...] = ()
     task: str = ""  # "detect", "classify" or "" when unknown
+
+
+def to_json(metadata: Metadata) -> str:
+    """Labels, preprocessing, heads and task as the JSON text that exported model files carry."""
+    fields = dataclasses.asdict(metadata)
+    del fields["source"]
+    return json.dumps(fields)
+
+
+def from_json(text: str | bytes, source: str = "") -> Metadata:
+    """The inverse of `to_json`; ValueError where *text* is not what it wrote."""
+    try:
+        fields = json.loads(text)
+    except RecursionError:
+        raise ValueError("metadata nested too deeply") from None
+    if not isinstance(fields, dict):
+        raise ValueError("metadata is not a JSON object")
+    heads = fields.get("heads", [])
+    if not isinstance(heads, list):
+        raise ValueError("metadata: heads is not a list")
+    return Metadata(
+        source=source,
+        labels=_checked((), fields.get("labels", []), str),
+        preprocess=_dataclass(Preprocess, fields.get("preprocess", {})),
+        heads=tuple(_dataclass(YoloHead, head) for head in heads),
+        task=_checked("", fields.get("task", "")),
+    )
+
+
+def _dataclass(kind: Any, fields: Any) -> Any:
+    if not isinstance(fields, dict):
+        raise ValueError(f"metadata: {kind.__name__} is not a JSON object")
+    defaults = {"output": "", "kind": "", "classes": 0}  # the fields of YoloHead that have none
+    known = {}
+    for f in dataclasses.fields(kind):
+        if f.name in fields:
+            default = defaults[f.name] if f.default is dataclasses.MISSING else f.default
+            known[f.name] = _anchors(fields[f.name]) if f.name == "anchors" else _checked(default, fields[f.name])
+        elif f.default is dataclasses.MISSING:
+            raise ValueError(f"metadata: {kind.__name__} lacks {f.name!r}")
+    return kind(**known)
+
+
+def _anchors(pairs: Any) -> tuple[Any, ...]:
+    if not isinstance(pairs, list):
+        raise ValueError("metadata: anchors is not a list")
+    checked = tuple(_checked((), pair) for pair in pairs)
+    if any(len(pair) != 2 for pair in checked):
+        raise ValueError("metadata: an anchor is not a pair")
+    return checked
+
+
+def _checked(default: Any, value: Any, item: type = float) -> Any:
+    """*value* with the type of *default*; a tuple's elements are of type *item*."""
+    if isinstance(default, tuple):
+        if not isinstance(value, list):
+            raise ValueError(f"metadata: {value!r} is not a list")
+        return tuple(_checked(item(), element) for element in value)
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not type(default) or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError(f"metadata: {value!r} is not a {type(default).__name__}")
+    return value
