@@ -38,19 +38,12 @@ struct DwConvStep {
       r.first_h = r.y >= 0 ? 0 : static_cast<int>(ceil_div(-r.y, p.dilation_h));
       r.last_h =
           smaller(p.kernel_h, static_cast<int>(r.y >= p.in_h ? 0 : ceil_div(p.in_h - r.y, p.dilation_h)));
-      int x = 0;
-      for (; x < first; ++x) border_pixel(r, x);
-      if (p.kernel_h == 3 && p.kernel_w == 3 && p.dilation_w == 1 && p.stride_w <= 2) {
-        if (p.stride_w == 1) {
-          for (; x + kColumns <= last; x += kColumns) columns_3x3<1>(r, x);
-        } else {
-          for (; x + kColumns <= last; x += kColumns) columns_3x3<2>(r, x);
-        }
-      } else {
-        for (; x + kColumns <= last; x += kColumns) columns<kColumns>(r, x);
-      }
-      for (; x < last; ++x) columns<1>(r, x);
-      for (; x < p.out_w; ++x) border_pixel(r, x);
+      for (int x = 0; x < first; ++x) border_pixel(r, x);
+      // The last group begins earlier where it would reach too far, and repeats some results; not with a
+      // residual, whose tensor the output may overwrite.
+      const bool repeat = last - first >= kColumns && !p.residual;
+      for (int x = first; x < last; x += kColumns) inside(r, repeat ? smaller(x, last - kColumns) : x, last);
+      for (int x = last; x < p.out_w; ++x) border_pixel(r, x);
     }
   }
 
@@ -68,6 +61,20 @@ struct DwConvStep {
     int y;                // of the first kernel row in the input
     int first_h, last_h;  // kernel rows that hit the picture
   };
+
+  // Outputs from x on whose windows lie inside: kColumns of them, or what there is before `last`.
+  static void inside(const Row& r, int x, int last) {
+    const DwConvParams& p = *r.p;
+    if (x + kColumns > last) {
+      for (; x < last; ++x) columns<1>(r, x);
+    } else if (p.kernel_w == 3 && p.dilation_w == 1 && p.stride_w == 1) {
+      columns_of_3<1>(r, x);
+    } else if (p.kernel_w == 3 && p.dilation_w == 1 && p.stride_w == 2) {
+      columns_of_3<2>(r, x);
+    } else {
+      columns<kColumns>(r, x);
+    }
+  }
 
   template <int N>
   static EC_INLINE void finish(const Row& r, int x, int c, Vec (&acc)[N][1]) {
@@ -99,7 +106,7 @@ struct DwConvStep {
   // kColumns outputs from x on, all channels. Input columns are shared: output j takes column j * kStride + w
   // for tap w.
   template <int kStride>
-  static __attribute__((noinline)) void columns_3x3(const Row& r, int x) {
+  static __attribute__((noinline)) void columns_of_3(const Row& r, int x) {
     constexpr int kInputs = (kColumns - 1) * kStride + 3;
     const DwConvParams& p = *r.p;
     const int64_t padded = round_up(p.channels, kLanes), in_row = int64_t{p.in_w} * p.in_stride;
@@ -158,16 +165,20 @@ struct DwConvStep {
   static __attribute__((noinline)) void border_pixel(const Row& r, int x) {
     const DwConvParams& p = *r.p;
     const int64_t padded = round_up(p.channels, kLanes), in_row = int64_t{p.in_w} * p.in_stride;
+    const int64_t tap = int64_t{p.dilation_w} * p.in_stride;
     const int left = x * p.stride_w - p.pad_left;
+    const int first_w = left >= 0 ? 0 : static_cast<int>(ceil_div(-left, p.dilation_w));
+    const int last_w =
+        left >= p.in_w ? 0 : smaller(p.kernel_w, static_cast<int>(ceil_div(p.in_w - left, p.dilation_w)));
+    const float* corner = r.in + int64_t{r.y} * in_row + left * int64_t{p.in_stride} + first_w * tap;
     for (int c = 0; c < p.channels; c += kLanes) {
       Vec acc[1][1];
       acc[0][0] = load(r.bias + c);
       for (int h = r.first_h; h < r.last_h; ++h) {
-        const float* row = r.in + (r.y + int64_t{h} * p.dilation_h) * in_row + c;
-        for (int w = 0, ix = left; w < p.kernel_w; ++w, ix += p.dilation_w) {
-          if (ix < 0 || ix >= p.in_w) continue;
-          const Vec wv = load(r.weights + (int64_t{h} * p.kernel_w + w) * padded + c);
-          acc[0][0] = fma(load(row + int64_t{ix} * p.in_stride), wv, acc[0][0]);
+        const float* pixel = corner + h * p.dilation_h * in_row + c;
+        const float* weights = r.weights + (int64_t{h} * p.kernel_w + first_w) * padded + c;
+        for (int w = first_w; w < last_w; ++w, pixel += tap, weights += padded) {
+          acc[0][0] = fma(load(pixel), load(weights), acc[0][0]);
         }
       }
       finish(r, x, c, acc);
