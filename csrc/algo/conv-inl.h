@@ -27,7 +27,7 @@ struct TileCut {
 struct ConvStep {
   // Where there are so many tiles of pixels that threads share those only.
   static constexpr int64_t kManyTiles = 64;
-  static constexpr int64_t kTilesPerItem = 4;
+  static EC_INLINE int64_t tiles_per_item(int64_t tiles) { return ceil_div(tiles, 128); }
 
   struct Scratch {
     Run* inside_runs;     // for tiles whose windows lie inside the picture
@@ -73,7 +73,7 @@ struct ConvStep {
 
   static int64_t items(const ConvParams& p) {
     const int64_t tiles = tile_cut(p).tiles;
-    return tiles >= kManyTiles ? ceil_div(tiles, kTilesPerItem) : tiles * panel_count(p);
+    return tiles >= kManyTiles ? ceil_div(tiles, tiles_per_item(tiles)) : tiles * panel_count(p);
   }
 
   static size_t scratch_bytes(const ConvParams& p) { return layout(p, nullptr).bytes; }
@@ -83,9 +83,9 @@ struct ConvStep {
     const int64_t tiles = w.cut.tiles;
     if (tiles >= kManyTiles) {
       // Panel by panel over as many tiles as keep their input in the second-level cache.
-      const int64_t last = smaller(tiles, end * kTilesPerItem);
+      const int64_t last = smaller(tiles, end * tiles_per_item(tiles));
       const int64_t block = w.panels.count == 1 ? tiles : w.tiles_in(args.caches.l2_bytes / 2);
-      for (int64_t t = begin * kTilesPerItem; t < last; t += block) {
+      for (int64_t t = begin * tiles_per_item(tiles); t < last; t += block) {
         for (int n = 0; n < w.panels.count; ++n) w.tiles_of_panel(n, t, smaller(t + block, last));
       }
     } else {

@@ -1,9 +1,9 @@
 // Depthwise convolution, vectorised over channels.
 //
-// An item is an output row. Inside of the picture it goes by groups of kColumns neighbouring output pixels,
-// so that an input column (and for 3x3 the nine weight vectors) is loaded once for all of the windows it lies
-// in; the pixels whose windows cross the left or right border are done singly, over the taps that hit. Every
-// output is one chain of fma over its taps in (h, w) order on both ways.
+// An item is an output row, or a part of its channels. Inside of the picture it goes by groups of kColumns
+// neighbouring output pixels, so that an input column (and for 3x3 the nine weight vectors) is loaded once
+// for all of the windows it lies in; the pixels whose windows cross the left or right border are done singly,
+// over the taps that hit. Every output is one chain of fma over its taps in (h, w) order on both ways.
 #ifndef EDGECNN_ALGO_DWCONV_INL_H_
 #define EDGECNN_ALGO_DWCONV_INL_H_
 
@@ -13,7 +13,8 @@ namespace edgecnn {
 namespace EC_ISA {
 
 struct DwConvStep {
-  static int64_t items(const DwConvParams& p) { return int64_t{p.batch} * p.out_h; }
+  // Parts of the channels by rows of the output.
+  static int64_t items(const DwConvParams& p) { return int64_t{p.batch} * p.out_h * parts(p); }
   static size_t scratch_bytes(const DwConvParams&) { return 0; }
 
   static void run(const DwConvParams& p, const StepArgs& args, int64_t begin, int64_t end) {
@@ -24,8 +25,13 @@ struct DwConvStep {
     const int first = smaller(p.out_w, static_cast<int>(ceil_div(p.pad_left, p.stride_w)));
     const int fit = p.in_w + p.pad_left - extent;
     const int last = larger(first, smaller(p.out_w, fit < 0 ? 0 : fit / p.stride_w + 1));
-    for (int64_t i = begin; i < end; ++i) {
+    const int64_t rows = int64_t{p.batch} * p.out_h;
+    const int vecs = static_cast<int>(ceil_div(p.channels, kLanes)), part_count = parts(p);
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t part = item / rows, i = item % rows;
       Row r;
+      r.first_c = static_cast<int>(part * vecs / part_count) * kLanes;
+      r.last_c = smaller(p.channels, static_cast<int>((part + 1) * vecs / part_count) * kLanes);
       r.p = &p;
       r.epilogue = &epilogue;
       r.in = static_cast<const float*>(args.in[0]) + (i / p.out_h) * p.in_h * p.in_w * p.in_stride;
@@ -50,6 +56,11 @@ struct DwConvStep {
  private:
   static constexpr int kColumns = 4;
 
+  // Small pictures have too few rows to share out evenly.
+  static int parts(const DwConvParams& p) {
+    return int64_t{p.batch} * p.out_h >= 32 ? 1 : smaller(4, static_cast<int>(ceil_div(p.channels, kLanes)));
+  }
+
   struct Row {
     const DwConvParams* p;
     Epilogue* epilogue;
@@ -60,6 +71,7 @@ struct DwConvStep {
     float* out;
     int y;                // of the first kernel row in the input
     int first_h, last_h;  // kernel rows that hit the picture
+    int first_c, last_c;
   };
 
   // Outputs from x on whose windows lie inside: kColumns of them, or what there is before `last`.
@@ -111,7 +123,7 @@ struct DwConvStep {
     const DwConvParams& p = *r.p;
     const int64_t padded = round_up(p.channels, kLanes), in_row = int64_t{p.in_w} * p.in_stride;
     const float* corner = r.in + int64_t{r.y} * in_row + int64_t{x * kStride - p.pad_left} * p.in_stride;
-    for (int c = 0; c < p.channels; c += kLanes) {
+    for (int c = r.first_c; c < r.last_c; c += kLanes) {
       Vec acc[kColumns][1];
       const Vec bias = load(r.bias + c);
 #pragma GCC unroll 4
@@ -143,7 +155,7 @@ struct DwConvStep {
     const int64_t padded = round_up(p.channels, kLanes), in_row = int64_t{p.in_w} * p.in_stride;
     const int64_t step = int64_t{p.stride_w} * p.in_stride, tap = int64_t{p.dilation_w} * p.in_stride;
     const float* corner = r.in + int64_t{r.y} * in_row + (int64_t{x} * p.stride_w - p.pad_left) * p.in_stride;
-    for (int c = 0; c < p.channels; c += kLanes) {
+    for (int c = r.first_c; c < r.last_c; c += kLanes) {
       Vec acc[N][1];
       const Vec bias = load(r.bias + c);
 #pragma GCC unroll 4
@@ -171,7 +183,7 @@ struct DwConvStep {
     const int last_w =
         left >= p.in_w ? 0 : smaller(p.kernel_w, static_cast<int>(ceil_div(p.in_w - left, p.dilation_w)));
     const float* corner = r.in + int64_t{r.y} * in_row + left * int64_t{p.in_stride} + first_w * tap;
-    for (int c = 0; c < p.channels; c += kLanes) {
+    for (int c = r.first_c; c < r.last_c; c += kLanes) {
       Vec acc[1][1];
       acc[0][0] = load(r.bias + c);
       for (int h = r.first_h; h < r.last_h; ++h) {
