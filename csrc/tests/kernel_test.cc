@@ -7,9 +7,6 @@
 // outputs end right at one, and what lies between their pixels must stay as it was. Cutting the work into
 // pieces must not change a bit.
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
@@ -18,7 +15,9 @@
 #include <random>
 #include <string>
 
+#include "cpu/features.h"
 #include "targets/target.h"
+#include "tests/guarded.h"
 #include "tests/reference.h"
 
 namespace edgecnn {
@@ -32,32 +31,21 @@ int failures = 0;
 
 int pick(int low, int high) { return low + static_cast<int>(rng() % static_cast<unsigned>(high - low + 1)); }
 
-// `count` floats whose end lies `slack_bytes` before an unmapped page.
+// Floats whose end lies `slack_bytes` before a page that must not be touched, with NaN around them.
 class GuardedFloats {
  public:
-  GuardedFloats(size_t count, size_t slack_bytes) {
-    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    const size_t body = (count * sizeof(float) + slack_bytes + page - 1) / page * page;
-    bytes_ = body + page;
-    base_ =
-        static_cast<char*>(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    if (base_ == MAP_FAILED || mprotect(base_ + body, page, PROT_NONE) != 0) std::abort();
-    data_ = reinterpret_cast<float*>(base_ + body - slack_bytes) - count;
-    for (char* b = base_; b < base_ + body; b += sizeof(float)) *reinterpret_cast<float*>(b) = NAN;
-  }
+  GuardedFloats(size_t count, size_t slack_bytes)
+      : memory_(count * sizeof(float) + slack_bytes),
+        data_(reinterpret_cast<float*>(memory_.at_end(count * sizeof(float), slack_bytes, 0xff))) {}
   GuardedFloats(const std::vector<float>& values, size_t slack_bytes)
       : GuardedFloats(values.size(), slack_bytes) {
     std::memcpy(data_, values.data(), values.size() * sizeof(float));
   }
-  GuardedFloats(const GuardedFloats&) = delete;
-  GuardedFloats& operator=(const GuardedFloats&) = delete;
-  ~GuardedFloats() { munmap(base_, bytes_); }
   float* data() { return data_; }
 
  private:
-  char* base_;
+  GuardedMemory memory_;
   float* data_;
-  size_t bytes_;
 };
 
 std::vector<float> random_floats(int64_t count) {
@@ -380,18 +368,6 @@ int test_matmul(const Target& t) {
   return count;
 }
 
-bool runs_here(const Target& t) {
-#if defined(__x86_64__)
-  if (std::strcmp(t.name, "x86-avx512") == 0) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-  }
-  if (std::strcmp(t.name, "x86-avx2") == 0)
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#endif
-  return true;
-}
-
 bool named(const Target& t, int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], t.name) == 0) return true;
@@ -405,7 +381,7 @@ int test_all(int argc, char** argv) {
   for (int i = 0; i < count; ++i) {
     const Target& t = *targets[i];
     if (!named(t, argc, argv)) continue;
-    if (!runs_here(t)) {
+    if (!cpu_supports(t)) {
       std::printf("%-12s not run: this CPU lacks it\n", t.name);
       continue;
     }
