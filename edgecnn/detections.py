@@ -93,7 +93,7 @@ class Detections:
         self.names = tuple(names)
         self.speed = dict(speed or {})
         self._picture = Picture(image) if isinstance(image, np.ndarray) else image
-        self.source = source
+        self.source = source or (self._picture.name if self._picture else "")
         self.age = age
 
     @property

@@ -29,7 +29,7 @@ PALETTE = (
     (255, 112, 67),
     (0, 150, 136),
     (190, 140, 255),
-    (110, 120, 130),
+    (0, 220, 110),
     (130, 20, 50),
 )
 
@@ -54,12 +54,15 @@ def draw(image: np.ndarray, detections: Detections) -> np.ndarray:
     short_side = min(canvas.size)
     line = max(1, round(short_side / 220))
     font = font_of(max(11, round(short_side / 32)))
-    for detection in reversed(list(detections)):
-        color = PALETTE[detection.class_id % len(PALETTE)]
+    ordered = list(reversed(list(detections)))
+    for detection in ordered:
         left, top, right, bottom = (round(v) for v in detection.xyxy)
         right, bottom = max(left, min(right, canvas.width) - 1), max(top, min(bottom, canvas.height) - 1)
-        pen.rectangle((left, top, right, bottom), outline=color, width=line)
-        _draw_label(pen, font, f"{detection.name} {detection.conf:.2f}", (left, top), color, canvas.size, line)
+        pen.rectangle((left, top, right, bottom), outline=_color(detection.class_id), width=line)
+    for detection in ordered:  # after all boxes, so that no line crosses a label
+        corner = (round(detection.xyxy[0]), round(detection.xyxy[1]))
+        text = f"{detection.name} {detection.conf:.2f}"
+        _draw_label(pen, font, text, corner, _color(detection.class_id), canvas.size, line)
     return np.ascontiguousarray(np.asarray(canvas)[:, :, ::-1])
 
 
@@ -80,6 +83,10 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
         raise InputError(f"{path}: the picture cannot be written: {error}") from error
 
 
+def _color(class_id: int) -> tuple[int, int, int]:
+    return PALETTE[class_id % len(PALETTE)]
+
+
 def _draw_label(
     pen: Any,
     font: Any,
@@ -90,9 +97,10 @@ def _draw_label(
     line: int,
 ) -> None:
     """A filled label on the upper left corner of a box: above it, or inside where the picture has no room above."""
-    x0, y0, x1, y1 = pen.textbbox((0, 0), text, font=font)
+    x0, _, x1, _ = pen.textbbox((0, 0), text, font=font)
+    _, y0, _, y1 = pen.textbbox((0, 0), "bdpq0", font=font)  # of one height for all labels
     pad = max(2, 2 * line)
-    width, height = x1 - x0 + 2 * pad, y1 - y0 + 2 * pad
+    width, height = round(x1 - x0) + 2 * pad, round(y1 - y0) + 2 * line + 2
     left = max(0, min(corner[0], size[0] - width))
     top = corner[1] - height + line
     if top < 0:
@@ -100,7 +108,7 @@ def _draw_label(
     pen.rectangle((left, top, left + width - 1, top + height - 1), fill=color)
     luma = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]
     ink = (0, 0, 0) if luma > 140 else (255, 255, 255)
-    pen.text((left + pad - x0, top + pad - y0), text, fill=ink, font=font)
+    pen.text((left + pad - x0, top + (height - (y1 - y0)) / 2 - y0), text, fill=ink, font=font)
 
 
 def _pillow() -> tuple[Any, Any, Any]:

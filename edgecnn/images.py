@@ -156,13 +156,13 @@ def _read_file(path: Path) -> Picture:
     except ImportError:
         return _read_with_opencv(path)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.simplefilter("ignore")  # of Pillow, about odd but readable files; what cannot be read is an error
         try:
             image = Image.open(path)
         except Exception as error:  # a hostile file can make Pillow raise almost anything
             raise InputError(f"{path}: not a picture that can be read ({error})") from error
-    with image:
-        return _from_pil(image, str(path))
+        with image:
+            return _from_pil(image, str(path))
 
 
 def _from_pil(image: Image.Image, name: str = "") -> Picture:

@@ -131,6 +131,7 @@ class NewestFrame:
         self._changed = threading.Condition()
         self._newest: tuple[np.ndarray, int, float] | None = None
         self._ended = False
+        self._error: Exception | None = None
         self._closing = False
         self._thread = threading.Thread(target=self._read, name=f"edgecnn-video-{name}", daemon=True)
         self._thread.start()
@@ -142,6 +143,8 @@ class NewestFrame:
                 if not self._wait_for_frame_after(taken):
                     raise InputError(f"video source {self._name}: no frame for {self._timeout:g} s")
                 if self._closing or not self._has_after(taken):
+                    if self._error is not None:
+                        raise InputError(f"video source {self._name}: {self._error}") from self._error
                     return
                 assert self._newest is not None
                 image, taken, read_at = self._newest
@@ -174,6 +177,8 @@ class NewestFrame:
                     self._newest = (image, index, time.monotonic())
                     self._changed.notify_all()
                 index += 1
+        except Exception as error:  # of OpenCV or its drivers; raised where the frames are read
+            self._error = error
         finally:
             self._capture.release()
             with self._changed:
