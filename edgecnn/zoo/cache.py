@@ -24,7 +24,7 @@ class ModelFiles:
     """A model of the zoo, ready to load."""
 
     name: str
-    path: Path  # the model, or the .cfg
+    model: Path  # the model file; of a Darknet network the .cfg
     weights: Path | None
     labels: tuple[str, ...]
     preprocess: Preprocess

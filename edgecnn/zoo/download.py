@@ -83,11 +83,9 @@ def fetch(file: FileEntry, folder: Path, progress: Progress | None = None) -> Pa
             with contextlib.suppress(OSError):
                 os.replace(part, folder / f"{file.name}.part")
             raise
-    except (OSError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors without a file name
-        filename = getattr(error, "filename", None)
-        if isinstance(error, OSError) and not isinstance(error, urllib.error.URLError):
-            if filename or error.errno == errno.ENOSPC:
-                raise DownloadError(f"{filename or target}: cannot be written: {error.strerror}") from error
+    except (OSError, http.client.HTTPException) as error:
+        if _is_about_disk(error):
+            raise DownloadError(f"{target}: cannot be written: {error}") from error
         raise DownloadError(_network_message(url, file, error)) from error
     return target
 
@@ -177,6 +175,13 @@ def _continues(response: Any, have: int) -> bool:
     if response.status != 206:
         return False
     return bool(response.headers.get("Content-Range", "").startswith(f"bytes {have}-"))
+
+
+def _is_about_disk(error: Exception) -> bool:
+    """Whether an error comes from the disk; those of the network are OSErrors too, but name no file."""
+    if not isinstance(error, OSError) or isinstance(error, urllib.error.URLError):
+        return False
+    return error.filename is not None or error.errno == errno.ENOSPC
 
 
 def _network_message(url: str, file: FileEntry, error: Exception) -> str:
