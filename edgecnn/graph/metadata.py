@@ -34,7 +34,7 @@ class YoloHead:
     kind: str  # "detection" (YOLOv1), "region" (YOLOv2) or "yolo" (YOLOv3, v4)
     classes: int
     anchors: tuple[tuple[float, float], ...] = ()  # (w, h); region: grid cells; yolo: input pixels, only the masked ones
-    softmax: bool = True  # class scores by softmax (else logistic); detection: are the class scores already probabilities
+    softmax: bool = True  # class scores by softmax; else by the logistic function (detection: taken as they are)
     side: int = 0  # detection: grid side
     boxes: int = 0  # detection: boxes per cell
     sqrt: bool = False  # detection: w and h are stored as square roots
@@ -65,7 +65,7 @@ def from_json(text: str | bytes, source: str = "") -> Metadata:
     try:
         fields = json.loads(text)
     except RecursionError:
-        raise ValueError("metadata nested too deeply") from None
+        raise ValueError("metadata is nested too deeply") from None
     if not isinstance(fields, dict):
         raise ValueError("metadata is not a JSON object")
     heads = fields.get("heads", [])
@@ -109,7 +109,7 @@ def _checked(default: Any, value: Any, item: type = float) -> Any:
         if not isinstance(value, list):
             raise ValueError(f"metadata: {value!r} is not a list")
         return tuple(_checked(item(), element) for element in value)
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(default, float) and type(value) is int and abs(value) < 2**53:
         value = float(value)
     if type(value) is not type(default) or (isinstance(value, float) and not math.isfinite(value)):
         raise ValueError(f"metadata: {value!r} is not a {type(default).__name__}")
