@@ -15,6 +15,7 @@ import numpy as np
 from edgecnn.errors import ClosedError, InputError
 from edgecnn.graph.metadata import Metadata, Preprocess
 from edgecnn.images import Picture
+from edgecnn.importers import SUFFIXES
 from edgecnn.yolo.preprocessor import Preprocessor
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ class PictureModel:
         preprocess: Preprocess | None,
     ) -> None:
         self._owns_predictor = isinstance(model, (str, os.PathLike))
+        if _is_zoo_name(model):
+            from edgecnn.zoo import resolve
+
+            files = resolve(str(model))
+            model, weights = files.model, weights if weights is not None else files.weights
+            labels = labels if labels is not None else files.labels
+            preprocess = preprocess or files.preprocess
         self.predictor = _open_model(model, weights, backend, threads)
         try:
             if len(self.predictor.inputs) != 1:
@@ -110,6 +118,13 @@ def read_labels(labels: Labels) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in names):
         raise InputError("labels must be text, one per class, or the path of a file with one per line")
     return names
+
+
+def _is_zoo_name(model: object) -> bool:
+    """Whether *model* is a bare word such as "digits", and no file of that name is here."""
+    if not isinstance(model, str) or Path(model).name != model or Path(model).is_file():
+        return False
+    return Path(model).suffix.lower() not in (*SUFFIXES, ".ecnn", ".weights")
 
 
 def _open_model(
