@@ -1,0 +1,173 @@
+"""The command ``edgecnn-bench``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgecnn.benchmark import machine, report
+from edgecnn.benchmark.measure import Job, Result, measure
+from edgecnn.cli import BACKENDS, count, guarded, version, write_json
+from edgecnn.errors import InputError
+from edgecnn.graph.cost import mflop, parameters
+from edgecnn.graph.ir import Graph
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status, 1 also where backends' outputs differ."""
+    options = build_parser().parse_args(arguments)
+    return guarded("edgecnn-bench", lambda: run(options))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="edgecnn-bench",
+        description="Times models on several backends side by side. min to fps are of the inference alone, in ms.",
+    )
+    parser.add_argument("model", nargs="+", help="a zoo name, or a .cfg, .onnx, .tflite or .ecnn file")
+    parser.add_argument("--weights", help="weights of a .cfg; 'random' times a network without them")
+    parser.add_argument("--backend", type=_backends, default="native,onnxruntime,tflite", help="default: %(default)s")
+    parser.add_argument("--threads", type=_counts, default="1", metavar="N,N", help="default: %(default)s")
+    parser.add_argument("--size", type=count, metavar="N", help="input of N x N instead of the model's own")
+    parser.add_argument("--seconds", type=_seconds, default=3.0, help="time for each combination (%(default)s)")
+    parser.add_argument("--frames", type=count, help="frames for each combination, instead of a time")
+    parser.add_argument("--image", help="picture for detectors (default: a made-up one of 640x480)")
+    parser.add_argument("--json", metavar="FILE", help="write the results as JSON; - is standard output")
+    return parser
+
+
+def _backends(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in BACKENDS:
+            raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(BACKENDS)}")
+    return list(dict.fromkeys(names))
+
+
+def _counts(text: str) -> list[int]:
+    return list(dict.fromkeys(count(part) for part in text.split(",")))
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 3600")
+    return value
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measures every model and reports."""
+    show = _on_terminal if sys.stderr.isatty() else _silent
+    before = machine.describe()
+    if options.json != "-":
+        print(report.machine_line(before))
+    models, status = [], 0
+    for model in options.model:
+        path, weights, note = _files(model, options.weights)
+        graph = _graph(path, weights)
+        shapes = _resized(graph, options.size) if options.size else None
+        if shapes:
+            graph = _graph(path, weights, shapes)
+        jobs = [
+            Job(str(path), weights, backend, threads, shapes, options.image)
+            for threads in options.threads
+            for backend in options.backend
+        ]
+        results = measure(jobs, options.seconds, options.frames, show)
+        show("")
+        ran = [result for result in results if not result.error]
+        if not ran or any(not result.agrees for result in ran):
+            status = 1
+        facts = _facts(model, graph, note)
+        models.append({**facts, "results": [report.row(result) for result in results]})
+        if options.json != "-":
+            print(f"\n{report.table(_title(facts), results)}", flush=True)
+            _warn(results)
+    after = machine.describe()
+    if options.json:
+        settings = {"seconds": options.seconds, "frames": options.frames, "image": options.image, "size": options.size}
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        head = {"edgecnn": version(), "date": when, "machine": before, "machine_after": after, "settings": settings}
+        write_json(options.json, {**head, "models": models})
+    return status
+
+
+def _files(model: str, weights: str | None) -> tuple[Path, str | None, str]:
+    """Path, weights, and a remark for the title."""
+    path = Path(model)
+    if not path.suffix or not path.exists():
+        from edgecnn import zoo
+
+        if path.suffix in (".cfg", ".onnx", ".tflite", ".ecnn"):
+            raise InputError(f"{path}: no such file")
+        files = zoo.resolve(model)
+        return files.model, str(files.weights) if files.weights else None, ""
+    if path.suffix == ".cfg" and weights is None and not path.with_suffix(".weights").exists():
+        return path, "random", "random weights"
+    return path, weights, "random weights" if weights and weights.startswith("random") else ""
+
+
+def _graph(path: Path, weights: str | None, shapes: dict[str, tuple[int, ...]] | None = None) -> Graph | None:
+    if path.suffix == ".ecnn":
+        return None
+    from edgecnn.importers import import_model
+
+    return import_model(path, weights, shapes)
+
+
+def _resized(graph: Graph | None, size: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of all picture inputs with height and width *size*."""
+    if graph is None:
+        raise InputError("--size: the sizes of a compiled .ecnn are fixed; give the model that it was made from")
+    shapes = {}
+    for spec in graph.input_specs:
+        if len(spec.shape) == 4 and spec.shape[1] in (1, 3, 4):
+            shapes[spec.name] = (*spec.shape[:2], size, size)
+        elif len(spec.shape) == 4:
+            shapes[spec.name] = (spec.shape[0], size, size, spec.shape[3])
+    if not shapes:
+        raise InputError(f"--size: {graph.name} has no picture as input")
+    return shapes
+
+
+def _facts(model: str, graph: Graph | None, note: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {"model": model, "note": note}
+    if graph is not None:
+        facts["inputs"] = {spec.name: list(spec.shape) for spec in graph.input_specs}
+        facts["mflop"] = round(mflop(graph), 1)
+        facts["parameters"] = parameters(graph)
+    return facts
+
+
+def _title(facts: dict[str, Any]) -> str:
+    parts = [Path(facts["model"]).name]
+    for shape in facts.get("inputs", {}).values():
+        parts.append("x".join(map(str, shape)))
+    if "mflop" in facts:
+        parts.append(f"{facts['mflop']} MFLOP, {facts['parameters']} parameters")
+    return ", ".join(parts + ([facts["note"]] if facts["note"] else []))
+
+
+def _warn(results: list[Result]) -> None:
+    for result in results:
+        if not result.error and not result.agrees:
+            who = f"{result.backend} with {result.job.threads} threads"
+            print(f"edgecnn-bench: {who}: the outputs differ from the first row's", file=sys.stderr)
+
+
+def _silent(text: str) -> None:
+    pass
+
+
+def _on_terminal(text: str) -> None:
+    sys.stderr.write(f"\r\x1b[K{text}")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
