@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgecnn.picture_model import Labels, ModelSource
     from edgecnn.video import VideoSource
 
-    StreamSource = Union[VideoSource, ImageSource, Sequence[ImageSource]]
+    StreamSource = Union[VideoSource, ImageSource, Sequence[ImageSource], Iterator[ImageSource]]
 
 
 class Detector(PictureModel):
@@ -140,7 +140,7 @@ class Detector(PictureModel):
         elif isinstance(source, (str, os.PathLike)):
             for path in find_images(source):
                 yield self(path)
-        elif isinstance(source, (list, tuple)) or hasattr(source, "__next__"):
+        elif isinstance(source, (list, tuple, Iterator)):
             for item in source:
                 yield from self.stream(item)
         else:

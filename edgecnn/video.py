@@ -193,7 +193,7 @@ def _open(source: VideoSource, live: bool) -> Any:
         raise MissingDependency.for_extra("opencv-python-headless", "vision", "reading videos and cameras") from None
     if not live and not os.path.isfile(source):
         raise InputError(f"{source}: no such file")
-    target = int(source) if isinstance(source, (int, np.integer)) or str(source).isdigit() else os.fspath(source)
+    target = int(str(source)) if str(source).isdigit() else str(source)
     try:
         capture = cv2.VideoCapture(target)
     except cv2.error as error:

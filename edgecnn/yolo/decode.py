@@ -92,7 +92,7 @@ def candidates(boxes: Boxes, conf: float) -> tuple[np.ndarray, np.ndarray, np.nd
     xyxy, objectness, probability = boxes
     with np.errstate(invalid="ignore"):
         score = objectness[:, None] * probability
-        passed = (score > np.float32(conf)) & ~np.isnan(xyxy).any(axis=1)[:, None]
+        passed = (score > np.float32(conf)) & ~np.isnan(xyxy).any(axis=1, keepdims=True)
     box, class_id = np.nonzero(passed)
     return xyxy[box].astype(np.float32), score[box, class_id].astype(np.float32), class_id.astype(np.int32)
 
