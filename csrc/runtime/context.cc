@@ -1,0 +1,101 @@
+#include "runtime/context.h"
+
+#include <chrono>
+#include <cstring>
+#include <new>
+
+#include "cpu/caches.h"
+
+namespace edgecnn {
+namespace {
+
+// Steps of fewer operations are not worth waking a thread for.
+constexpr uint64_t kMinParallelWork = 30000;
+
+size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+struct Job {
+  const Program::Step* step;
+  const StepArgs* args;
+  size_t scratch_stride;
+};
+
+void run_items(void* context, int64_t begin, int64_t end, int thread) {
+  const Job& job = *static_cast<const Job*>(context);
+  StepArgs args = *job.args;
+  args.scratch = static_cast<char*>(args.scratch) + thread * job.scratch_stride;
+  job.step->kernel->run(job.step->params, args, begin, end);
+}
+
+}  // namespace
+
+Context::Block Context::allocate(size_t bytes) {
+  // A new arena is zero: nothing that another model computed can be seen through it.
+  const size_t size = aligned(bytes + kTailBytes);
+  char* p = static_cast<char*>(std::aligned_alloc(kAlignment, size));
+  if (!p) throw std::bad_alloc();
+  std::memset(p, 0, size);
+  return Block(p);
+}
+
+Context::Context(const Program& program, int threads)
+    : program_(program),
+      caches_(host_cache_sizes()),
+      scratch_stride_(aligned(program.scratch_bytes())),
+      arena_(allocate(program.arena_bytes())),
+      scratch_(allocate(scratch_stride_ * static_cast<size_t>(threads < 1 ? 1 : threads))),
+      pool_(threads) {
+  args_.reserve(program.steps().size());
+  for (const Program::Step& step : program.steps()) {
+    StepArgs args{};
+    const auto place = [&](const Operand& o) -> char* {
+      switch (static_cast<Space>(o.space)) {
+        case Space::kArena:
+          return arena_.get() + o.offset;
+        case Space::kConstant:
+          return const_cast<char*>(program.constants()) + o.offset;
+        default:
+          return nullptr;  // known only when it runs
+      }
+    };
+    for (int i = 0; i < step.record->input_count; ++i) args.in[i] = place(step.record->inputs[i]);
+    args.out[0] = place(step.record->outputs[0]);
+    args.scratch = scratch_.get();
+    args.caches = caches_;
+    args_.push_back(args);
+  }
+}
+
+void Context::run_step(size_t index, const void* const* inputs, void* const* outputs) {
+  const Program::Step& step = program_.steps()[index];
+  StepArgs args = args_[index];
+  for (int i = 0; i < step.record->input_count; ++i) {
+    const Operand& o = step.record->inputs[i];
+    if (static_cast<Space>(o.space) == Space::kInput)
+      args.in[i] = static_cast<const char*>(inputs[o.index]) + o.offset;
+  }
+  const Operand& o = step.record->outputs[0];
+  if (static_cast<Space>(o.space) == Space::kOutput)
+    args.out[0] = static_cast<char*>(outputs[o.index]) + o.offset;
+  Job job{&step, &args, scratch_stride_};
+  if (step.record->work < kMinParallelWork) {
+    if (step.items > 0) run_items(&job, 0, step.items, 0);
+  } else {
+    pool_.run(step.items, run_items, &job);
+  }
+}
+
+void Context::run(const void* const* inputs, void* const* outputs, double* milliseconds) {
+  using Clock = std::chrono::steady_clock;
+  for (size_t i = 0; i < args_.size(); ++i) {
+    if (!milliseconds) {
+      run_step(i, inputs, outputs);
+      continue;
+    }
+    const Clock::time_point start = Clock::now();
+    run_step(i, inputs, outputs);
+    milliseconds[i] = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  }
+}
+
+}  // namespace edgecnn

@@ -1,0 +1,113 @@
+// A program: the compiled form of a model, and the .ecnn file that holds it (version 1).
+//
+// The planner (edgecnn/plan/program.py) writes these bytes, whether they go to a file or straight to the
+// executor. All numbers are little-endian. Layout of the file:
+//
+//   FileHeader                      136 bytes
+//   IoRecord[input_count]           the graph's inputs, then IoRecord[output_count]
+//   StepRecord[step_count]          in order of execution
+//   parameters                      the <Name>Params of the steps (runtime/steps.inc), 4-byte aligned
+//   constants                       packed weights, 64-byte aligned, each operand 64-byte aligned, kTailBytes
+//   behind metadata                        UTF-8 JSON: names, shapes and dtypes of inputs and outputs, layer
+//   names, labels,
+//                                   heads, preprocessing; read by Python and by applications, not by the
+//                                   executor
+//
+// Opening a program checks every number in it: what Program::open accepts cannot make a kernel touch memory
+// outside the arena, the constants, or the caller's buffers.
+#ifndef EDGECNN_RUNTIME_PROGRAM_H_
+#define EDGECNN_RUNTIME_PROGRAM_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "targets/target.h"
+
+namespace edgecnn {
+
+constexpr char kMagic[4] = {'E', 'C', 'N', 'N'};
+constexpr uint16_t kMajorVersion = 1;
+constexpr uint16_t kMinorVersion = 0;
+
+struct FileHeader {
+  char magic[4];
+  uint16_t major, minor;
+  char target[16];  // name, padded with zeros
+  uint32_t lanes, nr;
+  uint64_t file_bytes;
+  uint32_t checksum;  // CRC-32 (IEEE 802.3) of everything behind the header
+  uint32_t step_count, input_count, output_count;
+  uint64_t arena_bytes;
+  uint64_t io_offset, steps_offset;
+  uint64_t params_offset, params_bytes;
+  uint64_t constants_offset, constants_bytes;
+  uint64_t metadata_offset, metadata_bytes;
+  uint64_t reserved;
+};
+static_assert(sizeof(FileHeader) == 136);
+
+struct IoRecord {
+  uint64_t bytes;
+};
+
+enum class Space : uint32_t { kNone = 0, kArena = 1, kConstant = 2, kInput = 3, kOutput = 4 };
+
+struct Operand {
+  uint32_t space;
+  uint32_t index;  // of the input or output
+  uint64_t offset, bytes;
+};
+
+struct StepRecord {
+  uint16_t kind;
+  uint8_t input_count, output_count;
+  uint32_t params_offset;
+  uint64_t work;  // estimated operations; the executor gives small steps to one thread
+  Operand inputs[kMaxStepInputs];
+  Operand outputs[kMaxStepOutputs];
+};
+static_assert(sizeof(StepRecord) == 16 + 24 * (kMaxStepInputs + kMaxStepOutputs));
+
+// Immutable; shared by any number of contexts. Borrows the bytes it was opened on.
+class Program {
+ public:
+  struct Step {
+    const StepKernel* kernel;
+    const void* params;
+    const StepRecord* record;
+    int64_t items;
+    size_t scratch_bytes;
+  };
+
+  // Checks `bytes` (64-byte aligned, alive as long as the program) and fills `program`. Returns an empty
+  // string, or what is wrong with them.
+  static std::string open(const void* bytes, size_t size, Program* program);
+
+  const Target& target() const { return *target_; }
+  const std::vector<Step>& steps() const { return steps_; }
+  const char* constants() const { return constants_; }
+  uint64_t arena_bytes() const { return header_->arena_bytes; }
+  size_t scratch_bytes() const { return scratch_bytes_; }
+  int input_count() const { return static_cast<int>(header_->input_count); }
+  int output_count() const { return static_cast<int>(header_->output_count); }
+  uint64_t input_bytes(int i) const { return io_[i].bytes; }
+  uint64_t output_bytes(int i) const { return io_[header_->input_count + i].bytes; }
+  std::string metadata() const { return std::string(metadata_, header_->metadata_bytes); }
+
+ private:
+  const FileHeader* header_ = nullptr;
+  const IoRecord* io_ = nullptr;
+  const char* constants_ = nullptr;
+  const char* metadata_ = nullptr;
+  const Target* target_ = nullptr;
+  std::vector<Step> steps_;
+  size_t scratch_bytes_ = 0;
+};
+
+// CRC-32 as in zlib.
+uint32_t crc32(const void* data, size_t size);
+
+}  // namespace edgecnn
+
+#endif  // EDGECNN_RUNTIME_PROGRAM_H_
