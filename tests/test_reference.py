@@ -329,6 +329,8 @@ def test_cast_goes_towards_zero():
     y = evaluate(ops.Cast("int32"), [x])[0]
     assert y.dtype == np.int32 and y.tolist() == [-1, 1]
     assert evaluate(ops.Cast("float32"), [y], np.float64)[0].dtype == np.float64
+    third = np.array([1 / 3])
+    assert (evaluate(ops.Cast("float32"), [third], np.float64)[0] == third).all()
 
 
 def test_rearrangements_by_hand():

@@ -170,6 +170,8 @@ def binary(op: ops.Binary, a: Array, b: Array) -> Array:
 
 
 def cast(op: ops.Cast, x: Array) -> Array:
+    if x.dtype.kind == np.dtype(op.to).kind == "f":
+        return x  # stays in the type that everything is computed in
     return x.astype(op.to)
 
 
