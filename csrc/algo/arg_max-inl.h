@@ -30,33 +30,36 @@ struct ArgMaxStep {
   }
 
   template <bool kLast>
-  static void strip(int64_t n, int64_t stride, int64_t columns, const float* x, int64_t* y) {
+  static void strip(int64_t n, int64_t stride, int64_t columns, const float* x, char* y) {
     float best[kStrip];
+    int64_t index[kStrip];
     for (int64_t c = 0; c < columns; ++c) {
       best[c] = x[c];
-      y[c] = 0;
+      index[c] = 0;
     }
     for (int64_t i = 1; i < n; ++i) {
       const float* row = x + i * stride;
       for (int64_t c = 0; c < columns; ++c) {
         if (wins<kLast>(row[c], best[c])) {
           best[c] = row[c];
-          y[c] = i;
+          index[c] = i;
         }
       }
     }
+    // The output is aligned to 4 bytes only.
+    __builtin_memcpy(y, index, static_cast<size_t>(columns) * sizeof(int64_t));
   }
 
   static void run(const ArgMaxParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     const float* x = static_cast<const float*>(args.in[0]);
-    int64_t* y = static_cast<int64_t*>(args.out[0]);
+    char* y = static_cast<char*>(args.out[0]);
     const int64_t width = strip_width(p);
     const RowRange units(p.outer * strips(p), p.n * width, begin, end);
     for (int64_t u = units.first; u < units.last; ++u) {
       const int64_t outer = u / strips(p), column = u % strips(p) * width;
       const int64_t columns = smaller<int64_t>(width, p.inner - column);
       const float* from = x + outer * p.n * p.inner + column;
-      int64_t* to = y + outer * p.inner + column;
+      char* to = y + (outer * p.inner + column) * static_cast<int64_t>(sizeof(int64_t));
       if (p.select_last != 0) {
         strip<true>(p.n, p.inner, columns, from, to);
       } else {

@@ -38,9 +38,16 @@ struct CastStep {
 
   template <class From, class To>
   static void cast(const StepArgs& args, int64_t first, int64_t last) {
-    const From* x = static_cast<const From*>(args.in[0]);
-    To* y = static_cast<To*>(args.out[0]);
-    for (int64_t i = first; i < last; ++i) convert(x[i], y + i);
+    const char* x = static_cast<const char*>(args.in[0]);
+    char* y = static_cast<char*>(args.out[0]);
+    for (int64_t i = first; i < last; ++i) {
+      // Tensors are aligned to 4 bytes only, also those of 8-byte elements.
+      From value;
+      To result;
+      __builtin_memcpy(&value, x + i * static_cast<int64_t>(sizeof(From)), sizeof(From));
+      convert(value, &result);
+      __builtin_memcpy(y + i * static_cast<int64_t>(sizeof(To)), &result, sizeof(To));
+    }
   }
 
   template <class From>

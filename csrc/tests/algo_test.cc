@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 
+#include "cpu/features.h"
 #include "runtime/validate.h"
 #include "targets/target.h"
 #include "tests/guarded.h"
@@ -54,18 +55,6 @@ void on_signal(int signal) {
   _exit(1);
 }
 
-bool runs_here(const Target& target) {
-  const std::string name = target.name;
-#if defined(__x86_64__)
-  if (name == "x86-avx512") {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-  }
-  if (name == "x86-avx2") return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#endif
-  return true;
-}
-
 const StepKernel* kernel_of(const Target& target, StepKind kind) {
   for (int i = 0; i < target.kernel_count; ++i) {
     if (target.kernels[i].kind == kind) return &target.kernels[i];
@@ -84,7 +73,7 @@ class Bench {
     StepArgs args{};
     for (size_t i = 0; i < p.inputs.size(); ++i) {
       const size_t bytes = p.inputs[i].size();
-      char* x = at_start ? inputs_[i]->at_start(bytes, kNan) : inputs_[i]->at_end(bytes, kTailBytes, kNan);
+      char* x = at_start ? inputs_[i]->at_start(bytes, kNan) : inputs_[i]->at_end(bytes, p.slack, kNan);
       if (bytes > 0) std::memcpy(x, p.inputs[i].data(), bytes);
       args.in[i] = x;
     }
@@ -225,7 +214,7 @@ int run_all(unsigned seed) {
   int64_t solved = 0, damaged_steps = 0, accepted = 0;
   for (int t = 0; t < count; ++t) {
     const Target& target = *targets[t];
-    if (!runs_here(target)) {
+    if (!cpu_supports(target)) {
       std::printf("%s: not on this CPU\n", target.name);
       continue;
     }

@@ -24,6 +24,7 @@ struct Problem {
   bool exact = false;                 // 4- or 8-byte integers, or floats to the bit
   double relative = 0, absolute = 0;  // tolerance, unless exact
   size_t output_bytes = 0;
+  size_t slack = 0;  // behind each input
 
   template <class P>
   void set(StepKind k, const P& p) {
