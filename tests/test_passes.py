@@ -623,3 +623,26 @@ def test_a_long_chain_does_not_recurse():
         x = n.act(x, "relu" if i % 2 else "abs")
     graph = n.finish(x)
     assert len(passes.run_passes(graph).nodes) == 3000
+
+
+# Real models. Those of NCHW formats end with a transpose at the input and one per map that they put out.
+
+
+@pytest.mark.parametrize(
+    "path, transposes",
+    [
+        ("darknet/yolo-lite/tiny-yolov2-trial3.cfg", 2),
+        ("darknet/yolo-fastest/yolo-fastest-1.1.cfg", 3),
+        ("darknet/mobilenet-yolo/yoloface-500k-v2.cfg", 4),
+        ("tflite/vww96-mobilenetv1-0.25-float.tflite", 0),
+    ],
+)
+def test_real_models_compute_the_same(data_dir, path, transposes):
+    from edgecnn.importers import import_model
+
+    graph = import_model(data_dir / path)
+    after = passes.run_passes(graph)
+    same(graph, after, tolerance=1e-5)
+    assert count(after, ops.Transpose) == transposes
+    assert count(after, ops.BatchNorm) == count(after, ops.Unary) == 0
+    assert after.metadata == graph.metadata

@@ -1,118 +1,188 @@
-"""A graph as text and as plain data: what ``edgecnn inspect`` prints."""
+"""A graph as a table: layers, shapes, parameters, MFLOP, bytes. What ``edgecnn inspect`` prints.
+
+FLOP are counted as the papers do it: two per multiply-accumulate of convolutions, fully connected layers and matrix
+products, nothing for the rest (bias, activation, pooling).
+"""
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
-from edgecnn.graph import cost, ops
+from edgecnn.graph import ops
 from edgecnn.graph.ir import Graph, Node, TensorSpec
 
 
-def rows(graph: Graph) -> list[dict[str, Any]]:
-    """One row of plain data for each node."""
-    return [
+def node_flops(graph: Graph, node: Node) -> int:
+    """FLOP of one node: twice its multiply-accumulates (padding counts as work, as it does in published figures)."""
+    op = node.op
+    if not isinstance(op, (ops.Conv, ops.ConvTranspose, ops.Dense, ops.MatMul)):
+        return 0
+    inputs = [graph.values[v] for v in node.inputs]
+    if isinstance(op, ops.Conv):
+        n, oh, ow, _ = op.conv_shape(inputs)
+        return 2 * n * oh * ow * inputs[1].size
+    if isinstance(op, ops.ConvTranspose):
+        n, h, w, _ = inputs[0].shape
+        return 2 * n * h * w * inputs[1].size
+    return 2 * graph.values[node.outputs[0]].size * inputs[0].shape[-1]
+
+
+def node_params(graph: Graph, node: Node) -> int:
+    """Elements of the constants that a node reads. A bias of zeros, which a file need not contain, does not count."""
+    return sum(graph.values[v].size for v in _parameters(graph, node))
+
+
+def node_bytes(graph: Graph, node: Node) -> int:
+    """Bytes of a node's outputs."""
+    return sum(graph.values[v].nbytes for v in node.outputs)
+
+
+def summary(graph: Graph) -> dict[str, Any]:
+    """The table as plain data, ready for JSON.
+
+    Returns
+    -------
+    dict
+        ``name``, ``source``, ``task``, ``inputs`` and ``outputs`` (name, shape, dtype), ``layers`` (name, op, shape,
+        params, flops, bytes), ``operators`` (how many of each kind) and ``totals`` (layers, params, flops,
+        activation_bytes, weight_bytes). A constant that several layers read counts once in the totals.
+    """
+    layers = [
         {
             "name": node.name,
-            "op": type(node.op).__name__,
-            "details": details(graph, node),
-            "output": [list(graph.values[name].shape) for name in node.outputs],
-            "parameters": cost.node_parameters(graph, node),
-            "mflop": cost.flop(graph, node) / 1e6,
-            "bytes": cost.node_bytes(graph, node),
+            "op": _describe_node(graph, node),
+            "shape": list(graph.values[node.outputs[0]].shape),
+            "params": node_params(graph, node),
+            "flops": node_flops(graph, node),
+            "bytes": node_bytes(graph, node),
         }
         for node in graph.nodes
     ]
-
-
-def as_dict(graph: Graph) -> dict[str, Any]:
-    """The whole graph, without its weights, as plain data."""
-    meta = graph.metadata
+    operators: dict[str, int] = {}
+    for node in graph.nodes:
+        kind = type(node.op).__name__
+        operators[kind] = operators.get(kind, 0) + 1
+    parameters = {v for node in graph.nodes for v in _parameters(graph, node)}
     return {
         "name": graph.name,
-        "source": meta.source,
-        "task": meta.task,
-        "inputs": [_spec_dict(spec) for spec in graph.input_specs],
-        "outputs": [_spec_dict(spec) for spec in graph.output_specs],
-        "labels": list(meta.labels),
-        "preprocess": dataclasses.asdict(meta.preprocess),
-        "heads": [dataclasses.asdict(head) for head in meta.heads],
-        "parameters": cost.parameters(graph),
-        "mflop": cost.mflop(graph),
-        "layers": rows(graph),
+        "source": graph.metadata.source,
+        "task": graph.metadata.task,
+        "inputs": [_spec(s) for s in graph.input_specs],
+        "outputs": [_spec(s) for s in graph.output_specs],
+        "layers": layers,
+        "operators": operators,
+        "totals": {
+            "layers": len(layers),
+            "params": sum(graph.values[v].size for v in parameters),
+            "flops": sum(node_flops(graph, node) for node in graph.nodes),
+            "activation_bytes": sum(node_bytes(graph, node) for node in graph.nodes),
+            "weight_bytes": sum(a.nbytes for a in graph.constants.values()),
+        },
     }
 
 
-def text(graph: Graph) -> str:
-    """The graph for people: a head, a table of layers, the sums."""
-    meta = graph.metadata
-    lines = [f"{graph.name}" + (f"  ({meta.source})" if meta.source else "")]
-    lines += [f"input   {_spec_text(spec)}" for spec in graph.input_specs]
-    lines += [f"output  {_spec_text(spec)}" for spec in graph.output_specs]
-    if meta.task:
-        pre = meta.preprocess
-        lines.append(f"task    {meta.task}; picture as {pre.color}, resized by {pre.resize}")
-    if meta.labels:
-        shown = ", ".join(meta.labels[:8]) + (", ..." if len(meta.labels) > 8 else "")
-        lines.append(f"labels  {len(meta.labels)}: {shown}")
-    for head in meta.heads:
-        lines.append(f"head    {head.output}: {head.kind}, {head.classes} classes, {len(head.anchors)} anchors")
-    header = ("layer", "operator", "output", "parameters", "MFLOP", "KiB")
-    table = [header]
-    for node, row in zip(graph.nodes, rows(graph)):
-        operator = " ".join(part for part in (row["op"], row["details"]) if part)
-        shape = " ".join(_sizes(graph.values[name].shape) for name in node.outputs)
-        numbers = (str(row["parameters"] or ""), f"{row['mflop']:.2f}" if row["mflop"] else "")
-        table.append((row["name"], operator, shape, *numbers, f"{row['bytes'] / 1024:.0f}"))
-    widths = [max(len(line[i]) for line in table) for i in range(len(header))]
-    lines.append("")
-    for line in table:
-        cells = [cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths))]
-        lines.append("  ".join(cells).rstrip())
-    weights = sum(array.nbytes for array in graph.constants.values())
-    total = f"{cost.parameters(graph)} parameters ({weights / 1024:.0f} KiB), {cost.mflop(graph):.1f} MFLOP"
-    return "\n".join([*lines, "", f"{len(graph.nodes)} layers, {total}"])
+def inspect_text(graph: Graph) -> str:
+    """The table as text, one line per layer, totals below."""
+    data = summary(graph)
+    rows = [
+        (
+            layer["name"],
+            layer["op"],
+            "x".join(map(str, layer["shape"])) or "scalar",
+            f"{layer['params']}" if layer["params"] else "",
+            _mega(layer["flops"]) if layer["flops"] else "",
+            _size(layer["bytes"]),
+        )
+        for layer in data["layers"]
+    ]
+    totals = data["totals"]
+    last = ("total", f"{totals['layers']} layers", "", str(totals["params"]), _mega(totals["flops"]))
+    lines = _table(
+        ("layer", "operator", "output", "params", "MFLOP", "bytes"), rows, (*last, _size(totals["activation_bytes"]))
+    )
+    for title, specs in (("input", graph.input_specs), ("output", graph.output_specs)):
+        lines.extend(f"{title:<7} {s.name}: {'x'.join(map(str, s.shape)) or 'scalar'} {s.dtype}" for s in specs)
+    lines.append(f"weights {_size(totals['weight_bytes'])}B")
+    return f"{graph.name}\n" + "\n".join(lines)
 
 
-def details(graph: Graph, node: Node) -> str:
-    """The attributes that a reader looks for first."""
-    op = node.op
-    if isinstance(op, (ops.Conv, ops.ConvTranspose)):
-        _, kh, kw, _ = graph.values[node.inputs[1]].shape
-        parts = [f"{kh}x{kw}", f"s{_pair(op.strides)}" if op.strides != (1, 1) else ""]
-        parts.append(f"d{_pair(op.dilations)}" if op.dilations != (1, 1) else "")
-        parts.append(f"g{op.groups}" if op.groups > 1 else "")
-        parts.append(op.activation.kind if op.activation else "")
-        if isinstance(op, ops.Conv):
-            parts.append(f"+residual {op.residual}" if op.residual else "")
-            parts.append(f"+maxpool {_pair(op.pool.kernel)} s{_pair(op.pool.strides)}" if op.pool else "")
-        return " ".join(part for part in parts if part)
+def describe(op: ops.Op) -> str:
+    """An operator in a few words: kind, window, what is fused into it."""
+    words = [type(op).__name__]
     if isinstance(op, (ops.MaxPool, ops.AveragePool)):
-        return f"{op.kernel[0]}x{op.kernel[1]} s{_pair(op.strides)}"
+        words.append(_window(op.kernel, op.strides))
+    if isinstance(op, (ops.Conv, ops.ConvTranspose)):
+        words.append(f"/{op.strides[0]}" if op.strides[0] == op.strides[1] else f"/{op.strides[0]},{op.strides[1]}")
+        if op.groups > 1:
+            words.append(f"groups {op.groups}")
+        if op.dilations != (1, 1):
+            words.append(f"dilation {op.dilations[0]},{op.dilations[1]}")
     if isinstance(op, ops.Unary):
         return op.function.kind
-    if isinstance(op, ops.Binary):
-        return op.kind + (f" {op.activation.kind}" if op.activation else "")
-    if isinstance(op, ops.Dense):
-        return op.activation.kind if op.activation else ""
-    if isinstance(op, ops.Reduce):
-        return f"{op.kind} {op.axes}"
+    if isinstance(op, (ops.Binary, ops.Reduce)):
+        words = [op.kind if isinstance(op, ops.Binary) else f"Reduce {op.kind}"]
+    if isinstance(op, ops.Resize):
+        words.append(op.mode)
     if isinstance(op, ops.Transpose):
-        return str(op.perm)
-    return ""
+        words.append(",".join(map(str, op.perm)))
+    if isinstance(op, ops.Conv) and op.residual == "before":
+        words.append("+ residual")
+    activation = getattr(op, "activation", None)
+    if activation is not None:
+        words.append(f"+ {activation.kind}")
+    if isinstance(op, ops.Conv):
+        if op.residual == "after":
+            words.append("+ residual")
+        if op.pool is not None:
+            words.append(f"+ max {_window(op.pool.kernel, op.pool.strides)}")
+    return " ".join(words)
 
 
-def _pair(values: tuple[int, int]) -> str:
-    return str(values[0]) if values[0] == values[1] else f"{values[0]}x{values[1]}"
+def _describe_node(graph: Graph, node: Node) -> str:
+    """`describe`, with the window of a convolution, which only its weights know."""
+    text = describe(node.op)
+    if not isinstance(node.op, (ops.Conv, ops.ConvTranspose)):
+        return text
+    _, kh, kw, _ = graph.values[node.inputs[1]].shape
+    return text.replace(" /", f" {kh}x{kw}/", 1)
 
 
-def _sizes(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "scalar"
+def _parameters(graph: Graph, node: Node) -> list[str]:
+    constants = [v for v in node.inputs if v in graph.constants]
+    if isinstance(node.op, (ops.Conv, ops.ConvTranspose, ops.Dense)):
+        bias = node.inputs[2]
+        return [v for v in constants if v != bias or graph.constants[v].any()]
+    return constants
 
 
-def _spec_text(spec: TensorSpec) -> str:
-    return f"{spec.name}  {_sizes(spec.shape)}  {spec.dtype}"
-
-
-def _spec_dict(spec: TensorSpec) -> dict[str, Any]:
+def _spec(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "shape": list(spec.shape), "dtype": str(spec.dtype)}
+
+
+def _window(kernel: tuple[int, int], strides: tuple[int, int]) -> str:
+    stride = str(strides[0]) if strides[0] == strides[1] else f"{strides[0]},{strides[1]}"
+    return f"{kernel[0]}x{kernel[1]}/{stride}"
+
+
+def _mega(flops: int) -> str:
+    return f"{flops / 1e6:.1f}" if flops >= 1e5 else f"{flops / 1e6:.3f}"
+
+
+def _size(number: int) -> str:
+    for unit, scale in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
+        if number >= scale:
+            return f"{number / scale:.1f} {unit}"
+    return f"{number} "
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], last: Sequence[str]) -> list[str]:
+    """Lines of a table whose first three columns stand left and the others right."""
+    widths = [max(len(r[i]) for r in (head, *rows, last)) for i in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = [c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))]
+        return "  ".join(cells).rstrip()
+
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    return [line(head), rule, *(line(r) for r in rows), rule, line(last)]
