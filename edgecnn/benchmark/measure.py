@@ -8,6 +8,7 @@ all alike. Each burst starts with frames that are not counted, because the other
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import sys
 import time
@@ -170,10 +171,8 @@ class _Runner:
         return value if kind == "outputs" else None
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # where it has ended by itself
             self._pipe.send(("stop", ()))
-        except OSError:
-            pass  # it has ended by itself
         self._process.join(10)
         if self._process.is_alive():
             self._process.terminate()

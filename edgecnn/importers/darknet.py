@@ -129,7 +129,8 @@ class _Network:
             self.made.append(self.last)
         outputs = [head.output for head in self.heads]
         if not outputs:
-            outputs = [self._output(self.layers[-1], self.last)]
+            maker = next((s for s in reversed(self.layers) if LAYERS[s.kind] is not identity), self.layers[-1])
+            outputs = [self._output(maker, self.last)]
         return self.builder.finish(outputs, self._metadata(outputs))
 
     def _check(self, section: Section) -> None:

@@ -39,7 +39,8 @@ class FlatBuffer:
         self.source = source
         self._budget = 16 * len(self.data) + 4096
         if len(self.data) < 8 or bytes(self.data[4:8]) != identifier:
-            raise ModelFormatError(f"{source}: the mark {identifier.decode('ascii')} is missing; not a file of this kind")
+            mark = identifier.decode("ascii")
+            raise ModelFormatError(f"{source}: the mark {mark} is missing; not a file of this kind")
 
     def root(self, fields: Fields) -> Table:
         """The root table."""

@@ -24,10 +24,10 @@ _ARITHMETIC: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 
 # Operators that only move elements, or convert them: whatever their types, the numpy reference folds them.
-_MOVES = frozenset(
-    "BROADCAST_TO CAST CONCATENATION EXPAND_DIMS FILL GATHER PACK RESHAPE REVERSE_V2 SLICE SPLIT SPLIT_V SQUEEZE "
-    "STRIDED_SLICE TILE TRANSPOSE UNPACK".split()
-)
+_MOVES = {
+    *("BROADCAST_TO", "CAST", "CONCATENATION", "EXPAND_DIMS", "FILL", "GATHER", "PACK", "RESHAPE", "REVERSE_V2"),
+    *("SLICE", "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK"),
+}
 
 
 def fold(c: Context) -> bool:
