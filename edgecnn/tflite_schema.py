@@ -1,13 +1,13 @@
 """The TensorFlow Lite file format as data: what the importer reads and the exporter writes.
 
-A ``.tflite`` file is a FlatBuffer. Each of its tables is described here as ``field name -> Field(slot, kind, default)``;
-each builtin operator as an `Operator` with its code and the fields of its options. Only what edgecnn reads or writes is
+A ``.tflite`` file is a FlatBuffer. Each of its tables is described here as field name -> `Field`; each builtin operator
+as an `Operator` with its code and the fields of its options. Only what edgecnn reads or writes is
 listed; the full schema is ``schema.fbs`` of TensorFlow Lite.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
@@ -23,7 +23,7 @@ class Field(NamedTuple):
 
     slot: int
     kind: str
-    default: Union[int, float, bool] = 0
+    default: int | float | bool = 0
 
 
 Fields = dict[str, Field]
