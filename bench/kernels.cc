@@ -14,6 +14,7 @@
 #include <sstream>
 #include <string>
 
+#include "cpu/caches.h"
 #include "targets/target.h"
 #include "tests/reference.h"
 
@@ -122,7 +123,7 @@ double time_layer(const Target& t, const Layer& l) {
   args.in[2] = depthwise ? bias_dw.data : bias.data;
   args.out[0] = y.data;
   args.scratch = scratch.data;
-  args.caches = {32 * 1024, 1024 * 1024};
+  args.caches = host_cache_sizes();
   const int64_t items = kernel->items(params);
   std::vector<double> times;
   double total = 0;

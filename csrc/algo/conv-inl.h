@@ -27,6 +27,9 @@ struct TileCut {
 struct ConvStep {
   // Where there are so many tiles of pixels that threads share those only.
   static constexpr int64_t kManyTiles = 64;
+  // Tiles whose sums may wait while a panel is taken in pieces.
+  static constexpr int64_t kMostPartial = kManyTiles;
+  static constexpr int64_t kTileFloats = int64_t{kTileRows} * kPanelWidth;
   static EC_INLINE int64_t tiles_per_item(int64_t tiles) { return ceil_div(tiles, 128); }
 
   struct Scratch {
@@ -35,6 +38,7 @@ struct ConvStep {
     Run* tap_runs;        // pointers per tap
     const float** table;  // [runs][kTileRows]
     const float* zeros;
+    float* partial;  // sums of kMostPartial tiles, where the product is cut along K
     size_t bytes;
   };
 
@@ -67,6 +71,8 @@ struct ConvStep {
     s.row_runs = reinterpret_cast<Run*>(take(p.kernel_h * sizeof(Run)));
     s.tap_runs = reinterpret_cast<Run*>(take(taps * sizeof(Run)));
     s.table = reinterpret_cast<const float**>(take(taps * kTileRows * sizeof(float*)));
+    s.partial =
+        reinterpret_cast<float*>(take(p.kernel_h > 1 ? kMostPartial * kTileFloats * sizeof(float) : 0));
     s.bytes = at;
     return s;
   }
@@ -84,7 +90,9 @@ struct ConvStep {
     if (tiles >= kManyTiles) {
       // Panel by panel over as many tiles as keep their input in the second-level cache.
       const int64_t last = smaller(tiles, end * tiles_per_item(tiles));
-      const int64_t block = w.panels.count == 1 ? tiles : w.tiles_in(args.caches.l2_bytes / 2);
+      const bool whole = w.panels.count == 1 && w.rows_at_once == p.kernel_h;
+      const int64_t most = w.rows_at_once == p.kernel_h ? tiles : kMostPartial;
+      const int64_t block = whole ? tiles : smaller(most, w.tiles_in(args.caches.l2_bytes / 2));
       for (int64_t t = begin * tiles_per_item(tiles); t < last; t += block) {
         for (int n = 0; n < w.panels.count; ++n) w.tiles_of_panel(n, t, smaller(t + block, last));
       }
@@ -116,7 +124,9 @@ struct ConvStep {
     int pixels;              // of a unit: 1, or the 4 of a quad
     int extent_h, extent_w;  // of a window in the input
     int64_t in_row;          // elements of an input row
+    int rows_at_once;        // kernel rows whose part of a panel stays in the cache
     const float* residuals[kTileRows];
+    int first_h, last_h;  // kernel rows of the piece at hand
 
     Worker(const ConvParams& params, const StepArgs& args)
         : p(params),
@@ -136,6 +146,9 @@ struct ConvStep {
           in_row(int64_t{params.in_w} * params.in_stride) {
       make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, p.residual, p.pool, &epilogue);
       const int channels = p.in_c / p.groups;
+      const int64_t row_bytes = int64_t{p.kernel_w} * channels * kPanelWidth * sizeof(float);
+      const int64_t near = static_cast<int64_t>(args.caches.l2_bytes / 8);
+      rows_at_once = static_cast<int>(smaller<int64_t>(p.kernel_h, larger<int64_t>(1, near / row_bytes)));
       float* zeros = const_cast<float*>(scratch.zeros);
       const int64_t zero_count = int64_t{p.in_c} * (merged ? p.kernel_w : 1) + kLanes;
       for (int64_t i = 0; i < zero_count; ++i) zeros[i] = 0.0f;
@@ -165,14 +178,16 @@ struct ConvStep {
               static_cast<int>(unit % unit_w)};
     }
 
+    // Computes tiles [first, last) of a panel, in pieces of rows_at_once kernel rows: the part of the panel
+    // that they use serves all tiles before the next one, which is brought near meanwhile.
     void tiles_of_panel(int index, int64_t first, int64_t last) {
       const Panel panel = panels.get(index);
       const int64_t channel = int64_t{panel.group} * panels.group_columns + panel.first_column;
+      const int64_t width = int64_t{panel.vecs} * kLanes, row_depth = panels.k / p.kernel_h;
       Tile t;
       t.a = scratch.table;
       t.a_offset = int64_t{panel.group} * (p.in_c / p.groups);
       t.b = panel.b;
-      t.bias = panel.bias;
       t.residual = residuals;
       t.residual_offset = channel;
       t.out_stride = p.out_stride;
@@ -181,13 +196,25 @@ struct ConvStep {
       const TileFunction compute = tile_function(static_cast<int>(cut.base) * pixels, panel.vecs);
       const TileFunction compute_longer =
           cut.longer ? tile_function(static_cast<int>(cut.base + 1) * pixels, panel.vecs) : compute;
-      Pixel at = pixel_of(cut.start(first));
-      for (int64_t i = first; i < last; ++i) {
-        const int64_t unit = cut.start(i);
-        const int count = static_cast<int>(cut.start(i + 1) - unit);
-        at = point(at, count, &t);
-        t.out = out + unit * p.out_stride + channel;
-        (count > cut.base ? compute_longer : compute)(t);
+      for (int h = 0; h < p.kernel_h; h += rows_at_once) {
+        first_h = h;
+        last_h = smaller(p.kernel_h, h + rows_at_once);
+        const float* next = panel.b + last_h * row_depth * width;
+        const int64_t next_floats = last - first > 1 ? (last_h - h) * row_depth * width : 0;
+        const int64_t ahead = prefetched((last_h - h) * row_depth);
+        Pixel at = pixel_of(cut.start(first));
+        for (int64_t i = first; i < last; ++i) {
+          const int64_t unit = cut.start(i);
+          const int count = static_cast<int>(cut.start(i + 1) - unit);
+          float* partial = scratch.partial + (i - first) * kTileFloats;
+          at = point(at, count, &t);
+          t.prefetch = (i - first) * ahead < next_floats ? next + (i - first) * ahead : panel.b;
+          t.start = h == 0 ? panel.bias : partial;
+          t.start_step = h == 0 ? 0 : width;
+          t.partial = last_h < p.kernel_h ? partial : nullptr;
+          t.out = out + unit * p.out_stride + channel;
+          (count > cut.base ? compute_longer : compute)(t);
+        }
       }
     }
 
@@ -214,8 +241,7 @@ struct ConvStep {
         for (int u = 0; u < count; ++u, pixel += right) slot[u] = pixel;
       }
       t->a_step = 0;
-      t->runs = scratch.inside_runs;
-      set_runs(merged, t);
+      set_runs(scratch.inside_runs, merged, t);
       return true;
     }
 
@@ -254,26 +280,27 @@ struct ConvStep {
         for (int i = 0; i < rows; ++i)
           scratch.table[i] = in + (int64_t{ns[i]} * p.in_h + ys[i]) * in_row + int64_t{xs[i]} * p.in_stride;
         t->a_step = 0;
-        t->runs = scratch.inside_runs;
-        set_runs(merged, t);
+        set_runs(scratch.inside_runs, merged, t);
       } else {
         t->a_step = kTileRows;
         const bool by_row = merged && inside_x;
         for (int i = 0; i < rows; ++i) point_runs(by_row, ns[i], ys[i], xs[i], scratch.table + i);
-        t->runs = by_row ? scratch.row_runs : scratch.tap_runs;
-        set_runs(by_row, t);
+        set_runs(by_row ? scratch.row_runs : scratch.tap_runs, by_row, t);
       }
       return at;
     }
 
-    void set_runs(bool by_row, Tile* t) const {
-      t->run_count = by_row ? p.kernel_h : p.kernel_h * p.kernel_w;
+    void set_runs(const Run* runs, bool by_row, Tile* t) const {
+      const int per_row = by_row ? 1 : p.kernel_w;
+      t->runs = runs + first_h * per_row;
+      t->run_count = (last_h - first_h) * per_row;
       t->run_length = by_row ? p.kernel_w * p.in_c : p.in_c / p.groups;
     }
 
     // The pointers of one pixel whose window begins at (y, x), one for each kernel row or each tap.
     void point_runs(bool by_row, int n, int y, int x, const float** slot) const {
-      for (int h = 0; h < p.kernel_h; ++h, y += p.dilation_h) {
+      y += first_h * p.dilation_h;
+      for (int h = first_h; h < last_h; ++h, y += p.dilation_h) {
         const bool row_inside = y >= 0 && y < p.in_h;
         const float* row = in + (int64_t{n} * p.in_h + (row_inside ? y : 0)) * in_row;
         if (by_row) {

@@ -58,7 +58,10 @@ struct ConvTransposeStep {
       t.a_step = kTileRows;
       t.a_offset = int64_t{panel.group} * channels;
       t.b = panel.b;
-      t.bias = panel.bias;
+      t.prefetch = panel.b;
+      t.start = panel.bias;
+      t.start_step = 0;
+      t.partial = nullptr;
       t.residual = nullptr;
       t.residual_offset = 0;
       t.out_stride = int64_t{p.stride_w} * p.out_stride;

@@ -1,5 +1,5 @@
 // Products of two computed matrices. A task packs the part of B that it needs, kDepth rows of one panel at a
-// time, and the sums go on through C.
+// time, and partial sums wait in scratch.
 #ifndef EDGECNN_ALGO_MATMUL_INL_H_
 #define EDGECNN_ALGO_MATMUL_INL_H_
 
@@ -17,7 +17,7 @@ struct MatMulStep {
     return int64_t{p.batch} * ceil_div(p.n, kPanelWidth) * ceil_div(p.m, kRows);
   }
   static size_t scratch_bytes(const MatMulParams& p) {
-    return (static_cast<size_t>(smaller(p.k, kDepth)) + 1) * kPanelWidth * sizeof(float);
+    return (static_cast<size_t>(smaller(p.k, kDepth)) + 1 + kRows) * kPanelWidth * sizeof(float);
   }
 
   static void run(const MatMulParams& p, const StepArgs& args, int64_t begin, int64_t end) {
@@ -39,7 +39,8 @@ struct MatMulStep {
     Epilogue epilogue;
     make_epilogue(UnaryKind::k_identity, 0.0f, 0.0f, /*residual=*/0, /*pool=*/0, &epilogue);
     float* zeros = scratch;
-    float* packed = scratch + kPanelWidth;
+    float* sums = zeros + kPanelWidth;
+    float* packed = sums + kRows * kPanelWidth;
     for (int j = 0; j < kPanelWidth; ++j) zeros[j] = 0.0f;
     const int columns = smaller(kPanelWidth, p.n - column);
     const int vecs = static_cast<int>(ceil_div(columns, kLanes));
@@ -51,6 +52,7 @@ struct MatMulStep {
     t.a = rows;
     t.a_step = 0;
     t.b = packed;
+    t.prefetch = packed;
     t.residual = nullptr;
     t.residual_offset = 0;
     t.out_stride = p.n;
@@ -59,11 +61,14 @@ struct MatMulStep {
     for (int k = 0; k == 0 || k < p.k; k += kDepth) {
       t.run_length = smaller(kDepth, p.k - k);
       t.a_offset = k;
-      t.bias = k == 0 ? zeros : nullptr;
       pack(b + int64_t{k} * p.n + column, p.n, t.run_length, columns, vecs, packed);
       for (int m = row; m < last_row; m += kTileRows) {
         const int n = smaller(kTileRows, last_row - m);
         for (int r = 0; r < n; ++r) rows[r] = a + int64_t{m + r} * p.k;
+        float* partial = sums + (m - row) * kPanelWidth;
+        t.start = k == 0 ? zeros : partial;
+        t.start_step = k == 0 ? 0 : vecs * kLanes;
+        t.partial = k + kDepth < p.k ? partial : nullptr;
         t.out = c + int64_t{m} * p.n + column;
         tile_function(n, vecs)(t);
       }

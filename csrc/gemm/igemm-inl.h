@@ -49,7 +49,8 @@ struct Epilogue {
   float alpha, beta;  // kClamp: the bounds
   int residual;       // as in ConvParams
   int pool;
-  // kOther: where the tile is put for apply_unary (not in the tile's own frame, which would cost it registers).
+  // kOther: where the tile is put for apply_unary (not in the tile's own frame, which would cost it
+  // registers).
   float buffer[kTileRows * kPanelWidth];
 };
 
@@ -97,7 +98,12 @@ struct Tile {
   ptrdiff_t a_step;
   ptrdiff_t a_offset;
   const float* b;
-  const float* bias;             // NV vectors, or nullptr: the sum goes on from what `out` holds
+  const float* prefetch;  // memory to bring near while computing: 64 bytes in kStep of k
+  // What the sums of row i begin with: start + i * start_step (the bias at step 0, or partial sums).
+  const float* start;
+  ptrdiff_t start_step;
+  // Unless null, the sums are left here as they are, MR rows of NV vectors, and nothing below is used.
+  float* partial;
   const float* const* residual;  // one pointer per row, read when the epilogue has a residual
   ptrdiff_t residual_offset;
   float* out;  // of row 0; with pool, of the first four rows
@@ -105,6 +111,17 @@ struct Tile {
   int columns;  // channels that exist: more than (NV - 1) * kLanes, at most NV * kLanes
   Epilogue* epilogue;
 };
+
+// The inner loops take kStep of k at a time.
+#ifdef EC_HAS_FMA_LANE
+constexpr int kStep = 4;
+#else
+constexpr int kStep = 2;
+#endif
+constexpr int kLineFloats = 16;
+
+// Floats of `Tile::prefetch` that a tile of depth k asks for.
+EC_INLINE int64_t prefetched(int64_t k) { return k / kStep * kLineFloats; }
 
 template <int NV>
 EC_INLINE void store_columns(float* out, const Vec* v, int columns) {
@@ -226,22 +243,13 @@ template <int MR, int NV>
 __attribute__((noinline)) void compute_tile(const Tile& t) {
   constexpr int kWidth = NV * kLanes;
   Vec acc[MR][NV];
-  if (t.bias != nullptr) {
-#pragma GCC unroll 4
-    for (int j = 0; j < NV; ++j) {
-      const Vec v = load(t.bias + j * kLanes);
 #pragma GCC unroll 16
-      for (int i = 0; i < MR; ++i) acc[i][j] = v;
-    }
-  } else {
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; ++i) {
-      const float* c = t.out + i * t.out_stride;
+  for (int i = 0; i < MR; ++i) {
+    const float* start = t.start + i * t.start_step;
 #pragma GCC unroll 4
-      for (int j = 0; j < NV - 1; ++j) acc[i][j] = load(c + j * kLanes);
-      acc[i][NV - 1] = load_partial(c + (NV - 1) * kLanes, t.columns - (NV - 1) * kLanes);
-    }
+    for (int j = 0; j < NV; ++j) acc[i][j] = load(start + j * kLanes);
   }
+  const float* ahead = t.prefetch;
   for (int r = 0; r < t.run_count; ++r) {
     const float* p[MR];
 #pragma GCC unroll 16
@@ -249,7 +257,8 @@ __attribute__((noinline)) void compute_tile(const Tile& t) {
     const float* b = t.b + t.runs[r].b * kWidth;
     ptrdiff_t k = 0;
 #ifdef EC_HAS_FMA_LANE
-    for (; k + 4 <= t.run_length; k += 4, b += 4 * kWidth) {
+    for (; k + kStep <= t.run_length; k += kStep, b += kStep * kWidth, ahead += kLineFloats) {
+      __builtin_prefetch(ahead, 0, 2);
       Vec av[MR];
 #pragma GCC unroll 16
       for (int i = 0; i < MR; ++i) av[i] = load(p[i] + k);
@@ -258,10 +267,28 @@ __attribute__((noinline)) void compute_tile(const Tile& t) {
       multiply_lane<2>(acc, av, b + 2 * kWidth);
       multiply_lane<3>(acc, av, b + 3 * kWidth);
     }
-#endif
+#pragma GCC unroll 1
     for (; k < t.run_length; ++k, b += kWidth) multiply(acc, p, b, k);
+#else
+    // GCC would unroll further and run out of address registers.
+#pragma GCC unroll 1
+    for (; k + kStep <= t.run_length; k += kStep, b += kStep * kWidth, ahead += kLineFloats) {
+      __builtin_prefetch(ahead, 0, 2);
+      multiply(acc, p, b, k);
+      multiply(acc, p, b + kWidth, k + 1);
+    }
+    if (k < t.run_length) multiply(acc, p, b, k);
+#endif
   }
-  finish(acc, t);
+  if (t.partial == nullptr) {
+    finish(acc, t);
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; ++j) store(t.partial + (i * NV + j) * kLanes, acc[i][j]);
+    }
+  }
 }
 
 using TileFunction = void (*)(const Tile&);
