@@ -9,7 +9,8 @@ import pytest
 
 from edgecnn import passes
 from edgecnn.graph import ops
-from edgecnn.graph.dump import describe, inspect_text, node_flops, node_params, summary
+from edgecnn.graph.cost import mflop, node_bytes, node_flops, node_params, parameters
+from edgecnn.graph.dump import describe, inspect_text, summary
 from edgecnn.graph.ir import GraphBuilder
 from edgecnn.graph.ops import Function
 
@@ -51,8 +52,9 @@ def test_flops_and_parameters_by_hand():
     assert params["depthwise"] == 6  # the bias is all zeros
     assert params["dense"] == params["dense2"] == 7 * 96 + 7
     totals = summary(graph)["totals"]
-    assert totals["params"] == sum(params.values()) - 7 * 96  # shared weights count once
-    assert totals["flops"] == sum(flops.values())
+    assert totals["params"] == parameters(graph) == sum(params.values()) - 7 * 96  # shared weights count once
+    assert totals["flops"] == sum(flops.values()) == round(mflop(graph) * 1e6)
+    assert node_bytes(graph, graph.nodes[0]) == 4 * (8 * 8 * 4 + 4 * 4 * 6)
 
 
 def test_flops_of_a_convolution_do_not_depend_on_what_is_fused_into_it():
@@ -107,6 +109,9 @@ def test_descriptions():
 def test_published_figures(data_dir, cfg, params, mflop):
     from edgecnn.importers import import_model
 
-    totals = summary(import_model(data_dir / "darknet" / cfg))["totals"]
+    graph = import_model(data_dir / "darknet" / cfg)
+    totals = summary(graph)["totals"]
     assert totals["params"] == params
     assert round(totals["flops"] / 1e6, 1) == mflop
+    text = inspect_text(graph)
+    assert "task    detect" in text and f"head    {graph.outputs[0]}: " in text and "labels  " in text

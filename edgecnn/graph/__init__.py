@@ -1,1 +1,1 @@
-"""The intermediate representation: `ir` (graph), `ops` (operators), `reference` (their numpy meaning), `dump`."""
+"""The intermediate representation: `ir` (graph), `ops` (operators), `reference` (what they mean), `cost`, `dump`."""

@@ -1,41 +1,16 @@
-"""A graph as a table: layers, shapes, parameters, MFLOP, bytes. What ``edgecnn inspect`` prints.
-
-FLOP are counted as the papers do it: two per multiply-accumulate of convolutions, fully connected layers and matrix
-products, nothing for the rest (bias, activation, pooling).
-"""
+"""A graph as a table: layers, shapes, parameters, MFLOP, bytes. What ``edgecnn inspect`` prints."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from edgecnn.graph import ops
+from edgecnn.graph.cost import node_flops, node_params, parameters
 from edgecnn.graph.ir import Graph, Node, TensorSpec
 
-
-def node_flops(graph: Graph, node: Node) -> int:
-    """FLOP of one node: twice its multiply-accumulates (padding counts as work, as it does in published figures)."""
-    op = node.op
-    if not isinstance(op, (ops.Conv, ops.ConvTranspose, ops.Dense, ops.MatMul)):
-        return 0
-    inputs = [graph.values[v] for v in node.inputs]
-    if isinstance(op, ops.Conv):
-        n, oh, ow, _ = op.conv_shape(inputs)
-        return 2 * n * oh * ow * inputs[1].size
-    if isinstance(op, ops.ConvTranspose):
-        n, h, w, _ = inputs[0].shape
-        return 2 * n * h * w * inputs[1].size
-    return 2 * graph.values[node.outputs[0]].size * inputs[0].shape[-1]
-
-
-def node_params(graph: Graph, node: Node) -> int:
-    """Elements of the constants that a node reads. A bias of zeros, which a file need not contain, does not count."""
-    return sum(graph.values[v].size for v in _parameters(graph, node))
-
-
-def node_bytes(graph: Graph, node: Node) -> int:
-    """Bytes of a node's outputs."""
-    return sum(graph.values[v].nbytes for v in node.outputs)
+__all__ = ["describe", "inspect_text", "node_flops", "node_params", "summary"]
 
 
 def summary(graph: Graph) -> dict[str, Any]:
@@ -44,9 +19,9 @@ def summary(graph: Graph) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``name``, ``source``, ``task``, ``inputs`` and ``outputs`` (name, shape, dtype), ``layers`` (name, op, shape,
-        params, flops, bytes), ``operators`` (how many of each kind) and ``totals`` (layers, params, flops,
-        activation_bytes, weight_bytes). A constant that several layers read counts once in the totals.
+        ``name``, ``source``, ``task``, ``inputs`` and ``outputs`` (name, shape, dtype), ``labels``, ``preprocess``,
+        ``heads``, ``layers`` (name, op, shape, params, flops, and bytes of the outputs), ``operators`` (how many of
+        each kind) and ``totals`` (layers, params, flops, activation_bytes, weight_bytes).
     """
     layers = [
         {
@@ -55,7 +30,7 @@ def summary(graph: Graph) -> dict[str, Any]:
             "shape": list(graph.values[node.outputs[0]].shape),
             "params": node_params(graph, node),
             "flops": node_flops(graph, node),
-            "bytes": node_bytes(graph, node),
+            "bytes": sum(graph.values[v].nbytes for v in node.outputs),
         }
         for node in graph.nodes
     ]
@@ -63,20 +38,23 @@ def summary(graph: Graph) -> dict[str, Any]:
     for node in graph.nodes:
         kind = type(node.op).__name__
         operators[kind] = operators.get(kind, 0) + 1
-    parameters = {v for node in graph.nodes for v in _parameters(graph, node)}
+    meta = graph.metadata
     return {
         "name": graph.name,
-        "source": graph.metadata.source,
-        "task": graph.metadata.task,
+        "source": meta.source,
+        "task": meta.task,
         "inputs": [_spec(s) for s in graph.input_specs],
         "outputs": [_spec(s) for s in graph.output_specs],
+        "labels": list(meta.labels),
+        "preprocess": dataclasses.asdict(meta.preprocess),
+        "heads": [dataclasses.asdict(head) for head in meta.heads],
         "layers": layers,
         "operators": operators,
         "totals": {
             "layers": len(layers),
-            "params": sum(graph.values[v].size for v in parameters),
-            "flops": sum(node_flops(graph, node) for node in graph.nodes),
-            "activation_bytes": sum(node_bytes(graph, node) for node in graph.nodes),
+            "params": parameters(graph),
+            "flops": sum(layer["flops"] for layer in layers),
+            "activation_bytes": sum(layer["bytes"] for layer in layers),
             "weight_bytes": sum(a.nbytes for a in graph.constants.values()),
         },
     }
@@ -103,8 +81,22 @@ def inspect_text(graph: Graph) -> str:
     )
     for title, specs in (("input", graph.input_specs), ("output", graph.output_specs)):
         lines.extend(f"{title:<7} {s.name}: {'x'.join(map(str, s.shape)) or 'scalar'} {s.dtype}" for s in specs)
+    lines.extend(_metadata(graph))
     lines.append(f"weights {_size(totals['weight_bytes'])}B")
-    return f"{graph.name}\n" + "\n".join(lines)
+    return "\n".join([graph.name, *lines])
+
+
+def _metadata(graph: Graph) -> list[str]:
+    meta, lines = graph.metadata, []
+    if meta.task:
+        pre = meta.preprocess
+        lines.append(f"task    {meta.task}; picture as {pre.color}, resized by {pre.resize}")
+    if meta.labels:
+        shown = ", ".join(meta.labels[:8]) + (", ..." if len(meta.labels) > 8 else "")
+        lines.append(f"labels  {len(meta.labels)}: {shown}")
+    for head in meta.heads:
+        lines.append(f"head    {head.output}: {head.kind}, {head.classes} classes, {len(head.anchors)} anchors")
+    return lines
 
 
 def describe(op: ops.Op) -> str:
@@ -146,14 +138,6 @@ def _describe_node(graph: Graph, node: Node) -> str:
         return text
     _, kh, kw, _ = graph.values[node.inputs[1]].shape
     return text.replace(" /", f" {kh}x{kw}/", 1)
-
-
-def _parameters(graph: Graph, node: Node) -> list[str]:
-    constants = [v for v in node.inputs if v in graph.constants]
-    if isinstance(node.op, (ops.Conv, ops.ConvTranspose, ops.Dense)):
-        bias = node.inputs[2]
-        return [v for v in constants if v != bias or graph.constants[v].any()]
-    return constants
 
 
 def _spec(spec: TensorSpec) -> dict[str, Any]:
