@@ -13,7 +13,7 @@ from edgecnn.benchmark import machine, report
 from edgecnn.benchmark.measure import Job, Result, measure
 from edgecnn.cli import BACKENDS, count, guarded, version, write_json
 from edgecnn.errors import InputError
-from edgecnn.graph.cost import mflop, parameters
+from edgecnn.graph.dump import summary
 from edgecnn.graph.ir import Graph
 
 
@@ -139,8 +139,9 @@ def _facts(model: str, graph: Graph | None, note: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"model": model, "note": note}
     if graph is not None:
         facts["inputs"] = {spec.name: list(spec.shape) for spec in graph.input_specs}
-        facts["mflop"] = round(mflop(graph), 1)
-        facts["parameters"] = parameters(graph)
+        totals = summary(graph)["totals"]
+        facts["mflop"] = round(totals["flops"] / 1e6, 1)
+        facts["parameters"] = totals["params"]
     return facts
 
 
