@@ -1,0 +1,259 @@
+"""The plan of a model: what runs, where everything lies in memory, and the bytes of the .ecnn format.
+
+The format is described in csrc/runtime/program.h, whose reader checks every number written here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecnn.errors import EdgeCNNError
+from edgecnn.graph.ir import Graph, TensorSpec
+from edgecnn.graph.metadata import Metadata, from_json, to_json
+from edgecnn.plan import arena
+from edgecnn.plan.lower import Lowering
+from edgecnn.plan.steps import Buffer, Layer, Step, View
+from edgecnn.plan.target import Target, host_target
+
+HEADER = struct.Struct("<4sHH16sIIQIIIIQQQQQQQQQQ")
+OPERAND = struct.Struct("<IIQQ")
+STEP = struct.Struct("<HBBIQ")
+SPACES = {"arena": 1, "constant": 2, "input": 3, "output": 4}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A compiled model.
+
+    Attributes
+    ----------
+    graph : Graph
+        What it was made of, after all passes.
+    target : Target
+        The instruction set it is for.
+    steps, layers : list
+        Kernel calls in order, and the graph nodes that they came from.
+    arena_bytes, arena_bound : int
+        Memory of all activations, and the least that any placement could do with.
+    constant_bytes : int
+        Packed weights.
+    """
+
+    graph: Graph
+    target: Target
+    steps: list[Step]
+    layers: list[Layer]
+    constants: list[Buffer]
+    arena_bytes: int
+    arena_bound: int
+    constant_bytes: int
+
+    def explain(self) -> str:
+        """A line a layer: output shape, kernels, and where there was a choice the candidates with their estimates."""
+        lines = [
+            f"{self.graph.name} for {self.target.name}: {len(self.steps)} steps, arena {self.arena_bytes} bytes "
+            f"(lower bound {self.arena_bound}), packed weights {self.constant_bytes} bytes"
+        ]
+        width = max((len(layer.name) for layer in self.layers), default=0)
+        for layer in self.layers:
+            shape = "x".join(map(str, layer.shape))
+            kernels = " + ".join(layer.kernels) or "(a view)"
+            line = f"{layer.name:<{width}}  {layer.op:<13} {shape:<16} {layer.flops / 1e6:>8.1f} MFLOP  {kernels}"
+            if layer.candidates:
+                best = layer.candidates[0][0]
+                costs = ", ".join(f"{k} {c / 1e6:.2f}{' <--' if k == best else ''}" for k, c in layer.candidates)
+                line += f"  [M vector ops: {costs}]"
+            lines.append(line)
+        return "\n".join(lines)
+
+    def to_bytes(self) -> bytes:
+        """The program in the .ecnn format; the same plan always gives the same bytes."""
+        from edgecnn import _core
+
+        schema = _core.step_schema()
+        params = bytearray()
+        records = bytearray()
+        for step in self.steps:
+            number, fields = schema[step.kind]
+            records += STEP.pack(number, len(step.inputs), 1, len(params), min(step.work, 2**63))
+            params += pack_params(step, fields)
+            for i in range(_core.MAX_STEP_INPUTS):
+                records += operand(step.inputs[i]) if i < len(step.inputs) else bytes(OPERAND.size)
+            records += operand(step.output)
+
+        specs = (*self.graph.input_specs, *self.graph.output_specs)
+        io = b"".join(struct.pack("<Q", spec.nbytes) for spec in specs)
+        metadata = json.dumps(self._metadata(), separators=(",", ":"), sort_keys=True).encode()
+
+        body = bytearray()
+        places: dict[str, int] = {}
+
+        def section(name: str, data: bytes | bytearray, alignment: int) -> None:
+            body.extend(bytes(-(HEADER.size + len(body)) % alignment))
+            places[name] = HEADER.size + len(body)
+            body.extend(data)
+
+        section("io", io, 8)
+        section("steps", records, 8)
+        section("params", params, 4)
+        section("metadata", metadata, 1)
+        constants = bytearray(self.constant_bytes)
+        for buffer in self.constants:
+            assert buffer.data is not None
+            constants[buffer.offset : buffer.offset + buffer.nbytes] = buffer.data.tobytes()
+        section("constants", constants, _core.ALIGNMENT)
+        body.extend(bytes(_core.TAIL_BYTES))
+        header = HEADER.pack(
+            b"ECNN", *_core.FILE_VERSION, self.target.name.encode(), self.target.lanes, self.target.nr,
+            HEADER.size + len(body), _core.crc32(bytes(body)), len(self.steps), len(self.graph.inputs),
+            len(self.graph.outputs), self.arena_bytes, places["io"], places["steps"], places["params"], len(params),
+            places["constants"], self.constant_bytes, places["metadata"], len(metadata), 0,
+        )  # fmt: skip
+        return header + bytes(body)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the .ecnn file, whole or not at all."""
+        path = Path(path)
+        partial = path.with_name(path.name + ".part")
+        try:
+            partial.write_bytes(self.to_bytes())
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise EdgeCNNError(f"cannot write {path}: {error.strerror}") from error
+
+    def _metadata(self) -> dict[str, Any]:
+        def spec(s: TensorSpec) -> dict[str, Any]:
+            return {"name": s.name, "shape": list(s.shape), "dtype": s.dtype.name}
+
+        kernels: list[list[Any]] = [[step.kind, step.layer, step_bytes(step)] for step in self.steps]
+        return {
+            "name": self.graph.name,
+            "inputs": [spec(s) for s in self.graph.input_specs],
+            "outputs": [spec(s) for s in self.graph.output_specs],
+            "layers": [{"name": x.name, "op": x.op, "shape": list(x.shape), "flops": x.flops} for x in self.layers],
+            "steps": kernels,
+            "model": to_json(self.graph.metadata),
+        }
+
+
+@dataclass(frozen=True)
+class ProgramInfo:
+    """What the metadata of a program tells.
+
+    ``layers``: name, op, output shape and FLOP of each. ``steps``: kernel, layer index and bytes moved by each.
+    """
+
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    layers: list[dict[str, Any]]
+    steps: list[tuple[str, int, int]]
+    metadata: Metadata
+
+
+def read_info(text: str, source: str) -> ProgramInfo:
+    """Parses the metadata of a program; ValueError where it is not what `Plan.to_bytes` writes."""
+    try:
+        fields = json.loads(text)
+
+        def specs(key: str) -> tuple[TensorSpec, ...]:
+            return tuple(
+                TensorSpec(str(s["name"]), tuple(int(d) for d in s["shape"]), np.dtype(str(s["dtype"]))) for s in fields[key]
+            )
+
+        layers = [
+            {"name": str(x["name"]), "op": str(x["op"]), "shape": tuple(x["shape"]), "flops": int(x["flops"])}
+            for x in fields["layers"]
+        ]
+        steps = [(str(k), int(layer), int(n)) for k, layer, n in fields["steps"]]
+        if any(not 0 <= layer < len(layers) for _, layer, _ in steps):
+            raise ValueError("a step of an unknown layer")
+        return ProgramInfo(
+            str(fields["name"]), specs("inputs"), specs("outputs"), layers, steps, from_json(fields["model"], source)
+        )
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"its metadata is damaged: {error!r}") from error
+
+
+def build_plan(graph: Graph, target: Target | None = None) -> Plan:
+    """Compiles a graph for a target (default: the best one for this machine).
+
+    Raises
+    ------
+    UnsupportedOperator
+        The native runtime has no kernel for a node.
+    """
+    from edgecnn import _core
+
+    target = target or host_target()
+    low = Lowering(graph, target, _core.function_numbers())
+    constants, constant_bytes = place_constants(low.steps)
+    lives: dict[Buffer, tuple[int, int]] = {}
+    for i, step in enumerate(low.steps):
+        for view in (*step.inputs, step.output):
+            if view.buffer.space == "arena":
+                lives[view.buffer] = (lives.get(view.buffer, (i, i))[0], i)
+    spans = [arena.Life(b.nbytes, first, last) for b, (first, last) in lives.items()]
+    offsets, arena_bytes = arena.place(spans)
+    for buffer, offset in zip(lives, offsets):
+        buffer.offset = offset
+    return Plan(
+        graph, target, low.steps, low.layers, constants, arena_bytes, arena.lower_bound(spans), constant_bytes
+    )
+
+
+def place_constants(steps: list[Step]) -> tuple[list[Buffer], int]:
+    """Gives each constant its offset; equal ones are stored once. Returns those to store and their bytes together."""
+    known: dict[tuple[str, bytes], Buffer] = {}
+    stored: list[Buffer] = []
+    at = 0
+    for step in steps:
+        for view in step.inputs:
+            buffer = view.buffer
+            if buffer.space != "constant" or buffer.data is None or buffer in stored:
+                continue
+            key = (str(buffer.data.dtype), buffer.data.tobytes()) if buffer.nbytes <= 4096 else ("", bytes())
+            twin = known.get(key) if key[0] else None
+            if twin is not None:
+                buffer.offset = twin.offset
+                continue
+            buffer.offset = at
+            at = arena.aligned(at + buffer.nbytes)
+            stored.append(buffer)
+            known[key] = buffer
+    return stored, at
+
+
+def pack_params(step: Step, fields: list[tuple[str, str]]) -> bytes:
+    """The parameters of a step as its C++ struct."""
+    data = bytearray()
+    for name, kind in fields:
+        value: Any = step.params[name]
+        data += struct.pack("<6i", *value) if kind == "d" else struct.pack("<" + kind, value)
+    unknown = set(step.params) - {name for name, _ in fields}
+    assert not unknown, f"{step.kind} has no fields {unknown}"
+    return bytes(data)
+
+
+def operand(view: View) -> bytes:
+    """The record of an operand."""
+    if not view.nbytes:
+        return bytes(OPERAND.size)
+    buffer = view.buffer
+    return OPERAND.pack(SPACES[buffer.space], buffer.index, buffer.offset + view.offset * view.itemsize, view.nbytes)
+
+
+def step_bytes(step: Step) -> int:
+    """Bytes that a step reads and writes at least once."""
+    if step.kind == "Copy":
+        dims: Any = step.params["dims"]
+        return 2 * int(np.prod(dims, dtype=np.int64)) * step.output.itemsize
+    return sum(v.size * v.itemsize for v in (*step.inputs, step.output))
