@@ -36,7 +36,7 @@ def fold_constants(graph: Graph) -> Graph:
     for node in rw.nodes():
         arrays = [rw.array(v) for v in node.inputs]
         size = sum(rw.values[v].size for v in node.outputs)
-        known = [a for a in arrays if a is not None]
+        known = [a for a in arrays if a is not None and a.size]  # a maximum of no elements does not exist
         is_output = any(v in graph.outputs for v in node.outputs)
         if not isinstance(node.op, FOLDABLE) or len(known) < len(arrays) or size > budget or is_output:
             continue
