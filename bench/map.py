@@ -1,0 +1,204 @@
+"""mAP@.5 of trained networks on small public sets, beside the figures that an independent script measured.
+
+    python bench/map.py [--data FOLDER] [--backend native] [--threads 1] [--only NAME]
+
+The data folder is not part of the repository: ``$EDGECNN_DATA``, else ``../shared/data`` beside it. Method: pictures
+stretched to the input, confidence above .005, NMS per class at IoU .45, VOC every-point average precision at IoU .5,
+"difficult" boxes ignored. The sets are tiny, so the figures are for parity, not benchmarks. Exit status 1 where one is
+off by more than .01.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
+
+from edgecnn import Detector  # noqa: E402
+from edgecnn.evaluate.average_precision import ClassBoxes, mean_average_precision  # noqa: E402
+from edgecnn.zoo.labels import VOC  # noqa: E402
+
+TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One true box."""
+
+    class_id: int
+    box: tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels
+    difficult: bool = False
+
+
+Pictures = Iterator[tuple[Path, list[Truth]]]
+
+
+def voc2012(data: Path) -> Pictures:
+    """VOC 2012 trainval pictures with XML annotations."""
+    folder = data / "detection-eval" / "voc2012"
+    for file in sorted((folder / "Annotations").glob("*.xml")):
+        root = ElementTree.parse(file).getroot()
+        truths = []
+        for item in root.iter("object"):
+            box = item.find("bndbox")
+            if box is None:
+                continue
+            x1, y1, x2, y2 = (float(box.findtext(key, "0")) for key in ("xmin", "ymin", "xmax", "ymax"))
+            difficult = item.findtext("difficult", "0").strip() == "1"
+            truths.append(Truth(VOC.index(item.findtext("name", "")), (x1, y1, x2, y2), difficult))
+        yield folder / "JPEGImages" / f"{file.stem}.jpg", truths
+
+
+def voc2007test(data: Path) -> Pictures:
+    """VOC 2007 test pictures with annotations in COCO's form."""
+    folder = data / "detection-eval" / "voc2007test"
+    rows = json.loads((folder / "annotations.json").read_text())
+    classes = {row["id"]: VOC.index(row["name"]) for row in rows["categories"] if row["name"] in VOC}
+    for picture in rows["images"]:
+        truths = []
+        for row in rows["annotations"]:
+            if row["image_id"] == picture["id"]:
+                x, y, w, h = row["bbox"]
+                truths.append(Truth(classes[row["category_id"]], (x, y, x + w, y + h), bool(row["ignore"])))
+        yield folder / "JPEGImages" / picture["file_name"], truths
+
+
+def coco128_val2017(data: Path) -> Pictures:
+    """COCO val2017 pictures with annotations in YOLO's form."""
+    from PIL import Image
+
+    folder = data / "detection-eval" / "coco128-val2017"
+    for path in sorted((folder / "images").glob("*.jpg")):
+        with Image.open(path) as image:
+            width, height = image.size
+        truths = []
+        labels = folder / "labels" / f"{path.stem}.txt"
+        for line in labels.read_text().splitlines() if labels.exists() else ():
+            class_id, cx, cy, w, h = (float(v) for v in line.split())
+            x1, y1, x2, y2 = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
+            truths.append(Truth(int(class_id), (x1 * width, y1 * height, x2 * width, y2 * height)))
+        yield path, truths
+
+
+SETS: dict[str, Callable[[Path], Pictures]] = {
+    "voc2007test": voc2007test,
+    "voc2012": voc2012,
+    "coco128-val2017": coco128_val2017,
+}
+
+# Name, .cfg and .weights under data/darknet, and the measured figure for each set.
+NETWORKS: tuple[tuple[str, str, str, dict[str, float]], ...] = (
+    (
+        "YOLO-LITE VOC (trial3-noBatch)",
+        "yolo-lite/tiny-yolov2-trial3-noBatch.cfg",
+        "yolo-lite/tiny-yolov2-trial3-noBatch.weights",
+        {"voc2007test": 0.478, "voc2012": 0.523},
+    ),
+    (
+        "YOLO-LITE VOC with batch norm (trial3)",
+        "yolo-lite/tiny-yolov2-trial3.cfg",
+        "yolo-lite/tiny-yolov2-trial3.weights",
+        {"voc2007test": 0.552, "voc2012": 0.527},
+    ),
+    (
+        "YOLO-LITE VOC at 416 (trial10)",
+        "yolo-lite/tiny-yolov2-trial10.cfg",
+        "yolo-lite/tiny-yolov2-trial10.weights",
+        {"voc2007test": 0.467, "voc2012": 0.365},
+    ),
+    (
+        "YOLO-LITE COCO (trial6, 653550)",
+        "yolo-lite/coco-trial6.cfg",
+        "yolo-lite/coco-trial6_653550.weights",
+        {"coco128-val2017": 0.192},
+    ),
+    (
+        "YOLO-LITE COCO (trial6, 342850)",
+        "yolo-lite/coco-trial6.cfg",
+        "yolo-lite/coco-trial6_342850.weights",
+        {"coco128-val2017": 0.186},
+    ),
+    (
+        "Yolo-Fastest 1.1",
+        "yolo-fastest/yolo-fastest-1.1.cfg",
+        "yolo-fastest/yolo-fastest-1.1.weights",
+        {"coco128-val2017": 0.386},
+    ),
+    (
+        "Yolo-Fastest 1.1 XL",
+        "yolo-fastest/yolo-fastest-1.1-xl.cfg",
+        "yolo-fastest/yolo-fastest-1.1-xl.weights",
+        {"coco128-val2017": 0.440},
+    ),
+    (
+        "MobileNetV2-YOLOv3-Nano",
+        "mobilenet-yolo/MobileNetV2-YOLOv3-Nano-voc.cfg",
+        "mobilenet-yolo/MobileNetV2-YOLOv3-Nano-voc.weights",
+        {"voc2007test": 0.703, "voc2012": 0.901},
+    ),
+)
+
+
+def measure(detector: Detector, pictures: Pictures) -> float:
+    """mAP@.5 of a detector on a set."""
+    classes: dict[int, ClassBoxes] = {}
+    for path, truths in pictures:
+        for truth in truths:
+            classes.setdefault(truth.class_id, ClassBoxes()).add_truth(path.name, truth.box, truth.difficult)
+        for found in detector(path):
+            classes.setdefault(found.class_id, ClassBoxes()).add_found(path.name, found.xyxy, found.conf)
+    return mean_average_precision(dict(classes))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="mAP@.5 of trained networks on small public sets.")
+    parser.add_argument("--data", type=Path, default=os.environ.get("EDGECNN_DATA") or REPOSITORY / "../shared/data")
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--only", default="", help="networks whose name holds this text")
+    options = parser.parse_args()
+    data = Path(options.data)
+    if not (data / "darknet").is_dir():
+        print(
+            f"map.py: {data} has no folder darknet; name the data folder with --data or EDGECNN_DATA", file=sys.stderr
+        )
+        return 1
+    print(f"{'network':<40}{'set':<18}{'mAP@.5':>7}{'expected':>10}{'off by':>8}")
+    worst = 0.0
+    for name, cfg, weights, expected in NETWORKS:
+        if options.only.lower() not in name.lower():
+            continue
+        folder = data / "darknet"
+        with Detector(
+            folder / cfg,
+            folder / weights,
+            backend=options.backend,
+            threads=options.threads,
+            conf=0.005,
+            iou=0.45,
+            max_det=10_000,
+        ) as detector:
+            for set_name, figure in expected.items():
+                start = time.perf_counter()
+                value = measure(detector, SETS[set_name](data))
+                worst = max(worst, abs(value - figure))
+                seconds = time.perf_counter() - start
+                print(
+                    f"{name:<40}{set_name:<18}{value:7.3f}{figure:10.3f}{value - figure:+8.3f}  {seconds:.1f} s",
+                    flush=True,
+                )
+    print(f"largest difference {worst:.3f}; {'within' if worst <= TOLERANCE else 'NOT within'} {TOLERANCE}")
+    return 0 if worst <= TOLERANCE else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
