@@ -49,12 +49,26 @@ def test_flops_and_parameters_by_hand():
     assert flops["flat"] == 0
     params = {n.name: node_params(graph, n) for n in graph.nodes}
     assert params["conv"] == 6 * 18 + 6
-    assert params["depthwise"] == 6  # the bias is all zeros
+    assert params["depthwise"] == 6 + 6
     assert params["dense"] == params["dense2"] == 7 * 96 + 7
     totals = summary(graph)["totals"]
     assert totals["params"] == parameters(graph) == sum(params.values()) - 7 * 96  # shared weights count once
     assert totals["flops"] == sum(flops.values()) == round(mflop(graph) * 1e6)
     assert node_bytes(graph, graph.nodes[0]) == 4 * (8 * 8 * 4 + 4 * 4 * 6)
+
+
+def test_a_bias_that_only_makes_room_for_a_normalisation_is_no_parameter():
+    g = GraphBuilder("normalised")
+    x = g.add(ops.Transpose((0, 2, 3, 1)), [g.input("x", (1, 4, 8, 8))])
+    y = x
+    for bias in (zeros(4), ones(4)):
+        y = g.add(ops.Conv(), [y, g.constant(ones(4, 1, 1, 4)), g.constant(bias)])
+        y = g.add(ops.Transpose((0, 3, 1, 2)), [y])
+        y = g.add(ops.BatchNorm(1), [y, *(g.constant(ones(4)) for _ in range(4))])
+        y = g.add(ops.Transpose((0, 2, 3, 1)), [y])
+    graph = g.finish([y])
+    assert [node_params(graph, n) for n in graph.nodes if isinstance(n.op, ops.Conv)] == [16, 20]
+    assert parameters(graph) == 16 + 20 + 2 * 16
 
 
 def test_flops_of_a_convolution_do_not_depend_on_what_is_fused_into_it():

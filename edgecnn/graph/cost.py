@@ -49,7 +49,8 @@ def parameters(graph: Graph) -> int:
 
 
 def _parameters(graph: Graph, nodes: Iterable[Node]) -> set[str]:
-    """The float constants that nodes read, without biases of zeros, which importers write where a file has none."""
+    """The float constants that nodes read, without the biases of zeros that importers put before a normalisation."""
+    normalised = _normalised(graph)
     found: set[str] = set()
     for node in nodes:
         for i, value in enumerate(node.inputs):
@@ -57,6 +58,15 @@ def _parameters(graph: Graph, nodes: Iterable[Node]) -> set[str]:
             if array is None or array.dtype.kind != "f":
                 continue
             is_bias = i == 2 and isinstance(node.op, (ops.Conv, ops.ConvTranspose, ops.Dense))
-            if not is_bias or array.any():
+            if not is_bias or node.outputs[0] not in normalised or array.any():
                 found.add(value)
+    return found
+
+
+def _normalised(graph: Graph) -> set[str]:
+    """The values that a BatchNorm reads, be it through a Transpose."""
+    found: set[str] = set()
+    for node in reversed(graph.nodes):
+        if isinstance(node.op, ops.BatchNorm) or (isinstance(node.op, ops.Transpose) and node.outputs[0] in found):
+            found.add(node.inputs[0])
     return found
