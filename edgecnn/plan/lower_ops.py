@@ -266,7 +266,9 @@ def cast(low: Lowering, node: Node) -> None:
     if source not in ELEMENT_TYPES or op.to not in ELEMENT_TYPES:
         raise low.unsupported(node, f"casts {source} to {op.to}; it can {', '.join(ELEMENT_TYPES)}")
     x = low.dense(node.inputs[0])
-    low.emit("Cast", [x], low.write(node), x.size, count=x.size, **{"from": ELEMENT_TYPES[source]}, to=ELEMENT_TYPES[op.to])
+    low.emit(
+        "Cast", [x], low.write(node), x.size, count=x.size, **{"from": ELEMENT_TYPES[source]}, to=ELEMENT_TYPES[op.to]
+    )
 
 
 def concat(low: Lowering, node: Node) -> None:

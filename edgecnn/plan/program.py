@@ -166,7 +166,8 @@ def read_info(text: str, source: str) -> ProgramInfo:
 
         def specs(key: str) -> tuple[TensorSpec, ...]:
             return tuple(
-                TensorSpec(str(s["name"]), tuple(int(d) for d in s["shape"]), np.dtype(str(s["dtype"]))) for s in fields[key]
+                TensorSpec(str(s["name"]), tuple(int(d) for d in s["shape"]), np.dtype(str(s["dtype"])))
+                for s in fields[key]
             )
 
         layers = [
@@ -205,9 +206,7 @@ def build_plan(graph: Graph, target: Target | None = None) -> Plan:
     offsets, arena_bytes = arena.place(spans)
     for buffer, offset in zip(lives, offsets):
         buffer.offset = offset
-    return Plan(
-        graph, target, low.steps, low.layers, constants, arena_bytes, arena.lower_bound(spans), constant_bytes
-    )
+    return Plan(graph, target, low.steps, low.layers, constants, arena_bytes, arena.lower_bound(spans), constant_bytes)
 
 
 def place_constants(steps: list[Step]) -> tuple[list[Buffer], int]:
@@ -220,7 +219,7 @@ def place_constants(steps: list[Step]) -> tuple[list[Buffer], int]:
             buffer = view.buffer
             if buffer.space != "constant" or buffer.data is None or buffer in stored:
                 continue
-            key = (str(buffer.data.dtype), buffer.data.tobytes()) if buffer.nbytes <= 4096 else ("", bytes())
+            key = (str(buffer.data.dtype), buffer.data.tobytes()) if buffer.nbytes <= 4096 else ("", b"")
             twin = known.get(key) if key[0] else None
             if twin is not None:
                 buffer.offset = twin.offset

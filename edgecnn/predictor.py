@@ -1,0 +1,291 @@
+"""`load` a model file and get a `Predictor`, whichever backend runs it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Union
+
+import numpy as np
+
+from edgecnn.backends import Backend
+from edgecnn.errors import BackendError, ClosedError, EdgeCNNError, InputError, ModelError
+from edgecnn.graph.ir import Graph, TensorSpec
+from edgecnn.graph.metadata import Metadata
+
+if TYPE_CHECKING:
+    from edgecnn.backends.native import ProfileRow
+
+PathLike = Union[str, "os.PathLike[str]"]
+Shapes = Mapping[str, Sequence[int]]
+
+BACKENDS = ("auto", "native", "onnxruntime", "tflite", "reference")
+MAX_THREADS = 256
+
+
+class Predictor:
+    """A loaded model: arrays in, arrays out. Made by `load`.
+
+    Attributes
+    ----------
+    name : str
+        The stem of the model file.
+    backend : str
+        What runs it: "native", "onnxruntime", "tflite" or "reference".
+    inputs, outputs : tuple of TensorSpec
+        Name, shape and dtype of each, in the order and layout of the model file (ONNX and Darknet NCHW, TFLite NHWC).
+    metadata : Metadata
+        Labels, YOLO heads and preprocessing, where the file tells.
+    """
+
+    def __init__(self, backend: Backend, name: str, metadata: Metadata) -> None:
+        self._backend: Backend | None = backend
+        self.name = name
+        self.backend = backend.name
+        self.inputs = backend.inputs
+        self.outputs = backend.outputs
+        self.metadata = metadata
+
+    def run(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs one batch.
+
+        Parameters
+        ----------
+        inputs : dict of str to ndarray, or ndarray
+            One array per input, of exactly its shape and dtype; a bare array where the model has one input.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Output name to a new array.
+
+        Raises
+        ------
+        InputError
+            A name, shape or dtype does not fit.
+        BackendError
+            The backend failed.
+        ClosedError
+            After `close`.
+        """
+        return self._open().predict(self._checked(inputs))
+
+    def profile(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> list[ProfileRow]:
+        """Runs one batch with a clock around each layer: name, op, kernel, ms, mflop, bytes per row.
+
+        Raises
+        ------
+        BackendError
+            The backend cannot tell times per layer.
+        """
+        backend = self._open()
+        profile = getattr(backend, "profile", None)
+        if profile is None:
+            raise BackendError(f"{self.name}: the backend {self.backend} tells no times per layer; load it with native")
+        rows: list[ProfileRow] = profile(self._checked(inputs))
+        return rows
+
+    def explain(self) -> str:
+        """What the planner decided for each layer, with the estimates it weighed (native backend, not from ``.ecnn``)."""
+        plan = getattr(self._open(), "plan", None)
+        if plan is None:
+            raise BackendError(
+                f"{self.name}: only a model that was planned here, by the native backend, can be explained"
+            )
+        text: str = plan.explain()
+        return text
+
+    def close(self) -> None:
+        """Frees memory and threads. May be called twice."""
+        if self._backend is not None:
+            self._backend.close()
+            self._backend = None
+
+    def __enter__(self) -> Predictor:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Predictor {self.name!r} on {self.backend}>"
+
+    def _open(self) -> Backend:
+        if self._backend is None:
+            raise ClosedError(f"{self.name}: this Predictor was closed; load the model again")
+        return self._backend
+
+    def _checked(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """One fitting array per input, by name."""
+        names = [spec.name for spec in self.inputs]
+        if isinstance(inputs, np.ndarray):
+            if len(names) != 1:
+                raise InputError(f"{self.name}: takes a dict with the inputs {names}, not one array")
+            inputs = {names[0]: inputs}
+        if not isinstance(inputs, Mapping):
+            raise InputError(f"{self.name}: takes a numpy array or a dict of them, not {type(inputs).__name__}")
+        if set(inputs) != set(names):
+            raise InputError(f"{self.name}: the inputs are {names}, got {sorted(map(str, inputs))}")
+        for spec in self.inputs:
+            array = inputs[spec.name]
+            if not isinstance(array, np.ndarray):
+                raise InputError(f"{self.name}: input {spec.name!r} takes a numpy array, not {type(array).__name__}")
+            if array.shape != spec.shape and not self._fits_dynamic(spec, array):
+                raise InputError(
+                    f"{self.name}: input {spec.name!r} takes shape {spec.shape}, got {array.shape} "
+                    "(load the model with input_shapes= to change it)"
+                )
+            if array.dtype != spec.dtype:
+                raise InputError(
+                    f"{self.name}: input {spec.name!r} takes {spec.dtype}, got {array.dtype} (use .astype({spec.dtype.name!r}))"
+                )
+        return dict(inputs)
+
+    @staticmethod
+    def _fits_dynamic(spec: TensorSpec, array: np.ndarray) -> bool:
+        """Whether a shape fits one with sizes that the backend leaves open (0 or negative)."""
+        return len(array.shape) == len(spec.shape) and all(
+            d in (s, d if s < 1 else s) for d, s in zip(array.shape, spec.shape)
+        )
+
+
+def load(
+    path: PathLike,
+    weights: PathLike | None = None,
+    *,
+    backend: str = "auto",
+    threads: int | None = None,
+    input_shapes: Shapes | None = None,
+) -> Predictor:
+    """Loads a model file.
+
+    Parameters
+    ----------
+    path
+        ``.onnx``, ``.tflite``, ``.cfg`` (Darknet) or ``.ecnn`` (compiled by edgecnn).
+    weights
+        The ``.weights`` file of a ``.cfg``; by default the one of the same stem beside it. ``"random"``: seeded
+        random weights, to time a network whose weights are not at hand.
+    backend
+        "native", "onnxruntime", "tflite" or "reference" (numpy, slow). Any of them runs any model: where a file is not
+        in a backend's own format, the imported graph is exported to it. "auto": native, or, for what it cannot run,
+        the file's own runtime where that is installed, with a warning.
+    threads
+        Threads that one run uses. Default: the cores this process may use, at most 4.
+    input_shapes
+        Input name -> shape, in the layout of the file; fixes symbolic sizes or changes fixed ones.
+
+    Raises
+    ------
+    ModelError
+        The file is absent, damaged, or uses something unsupported.
+    MissingDependency
+        The importer or backend needs a package; the message names the extra to install.
+    InputError
+        An argument is wrong.
+    """
+    if backend not in BACKENDS:
+        raise InputError(f"unknown backend {backend!r}: choose one of {', '.join(BACKENDS)}")
+    path = Path(path)
+    count = check_threads(threads)
+    suffix = path.suffix.lower()
+    if suffix == ".ecnn":
+        return load_compiled(path, backend, count, weights, input_shapes)
+    own = {".onnx": "onnxruntime", ".tflite": "tflite"}.get(suffix)
+    if backend == "auto":
+        try:
+            return load_on("native", path, weights, count, input_shapes)
+        except EdgeCNNError as error:
+            if own is None or not path.is_file():
+                raise
+            try:
+                predictor = load_on(own, path, weights, count, input_shapes)
+            except EdgeCNNError:
+                raise error from None
+            warnings.warn(f"{path.name} runs on {own}, since the native backend cannot: {error}", stacklevel=2)
+            return predictor
+    return load_on(backend, path, weights, count, input_shapes)
+
+
+def load_compiled(
+    path: Path, backend: str, threads: int, weights: PathLike | None, input_shapes: Shapes | None
+) -> Predictor:
+    """Loads an ``.ecnn`` file."""
+    from edgecnn.backends.native import NativeBackend
+
+    if backend not in ("auto", "native"):
+        raise InputError(f"{path}: an .ecnn file runs on the native backend only, not on {backend}")
+    if weights is not None or input_shapes is not None:
+        raise InputError(
+            f"{path}: weights and input shapes of an .ecnn file are fixed when it is made (edgecnn convert)"
+        )
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+    native = NativeBackend(content, threads, str(path))
+    return Predictor(native, path.stem, native.metadata)
+
+
+def load_on(name: str, path: Path, weights: PathLike | None, threads: int, input_shapes: Shapes | None) -> Predictor:
+    """Loads a model on one backend."""
+    from edgecnn.importers import import_model
+
+    own = {".onnx": "onnxruntime", ".tflite": "tflite"}.get(path.suffix.lower())
+    if name == own and weights is None:
+        # The original file runs as it is, unless its shapes change; what edgecnn cannot import just has no metadata.
+        metadata, changes = Metadata(source=str(path)), input_shapes
+        try:
+            metadata = import_model(path, None, input_shapes).metadata
+        except EdgeCNNError:
+            if not path.is_file():
+                raise
+        if name == "tflite":
+            from edgecnn.backends.tflite import TFLiteBackend
+
+            return Predictor(TFLiteBackend(path, threads, changes), path.stem, metadata)
+        if not changes:
+            from edgecnn.backends.onnxruntime import OnnxRuntimeBackend
+
+            return Predictor(OnnxRuntimeBackend(path, threads), path.stem, metadata)
+    graph = import_model(path, weights, input_shapes)
+    return Predictor(make_backend(name, graph, threads, str(path)), path.stem, graph.metadata)
+
+
+def make_backend(name: str, graph: Graph, threads: int, source: str) -> Backend:
+    """A backend that runs an imported graph."""
+    from edgecnn import passes
+
+    if name == "reference":
+        from edgecnn.backends.reference import ReferenceBackend
+
+        return ReferenceBackend(graph)
+    if name == "native":
+        from edgecnn.backends.native import NativeBackend
+        from edgecnn.plan import build_plan
+
+        return NativeBackend(build_plan(passes.run_passes(graph)), threads, source)
+    graph = passes.run_passes(graph, passes.PORTABLE)
+    if name == "onnxruntime":
+        from edgecnn.backends.onnxruntime import OnnxRuntimeBackend, require_onnxruntime
+
+        require_onnxruntime()
+        from edgecnn.exporters.onnx import export_onnx
+
+        return OnnxRuntimeBackend(export_onnx(graph), threads)
+    from edgecnn.backends.tflite import TFLiteBackend
+    from edgecnn.exporters.tflite import export_tflite
+
+    return TFLiteBackend(export_tflite(graph), threads)
+
+
+def check_threads(threads: int | None) -> int:
+    """The number of threads to use; InputError unless it is a whole number from 1 to 256."""
+    if threads is None:
+        return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or not 1 <= threads <= MAX_THREADS:
+        raise InputError(f"threads must be a whole number from 1 to {MAX_THREADS}, not {threads!r}")
+    return int(threads)

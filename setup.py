@@ -1,0 +1,32 @@
+"""Drives csrc/CMakeLists.txt, the one build of the C++; everything else is in pyproject.toml."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parent
+
+
+class CMakeBuild(build_ext):
+    """Builds edgecnn/_core with CMake."""
+
+    def build_extension(self, ext: Extension) -> None:
+        target = Path(self.get_ext_fullpath(ext.name)).resolve()
+        build = Path(self.build_temp).resolve() / "cmake"
+        jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
+        configure = [
+            "cmake", "-S", str(ROOT / "csrc"), "-B", str(build), "-DEDGECNN_PYTHON=ON",
+            f"-DPython_EXECUTABLE={sys.executable}", f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={target.parent}",
+        ]  # fmt: skip
+        # A cache made by another Python (pip builds in a fresh environment each time) would point to paths that are gone.
+        (build / "CMakeCache.txt").unlink(missing_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(configure, check=True)
+        subprocess.run(["cmake", "--build", str(build), "--target", "_core", "-j", jobs], check=True)
+
+
+setup(ext_modules=[Extension("edgecnn._core", sources=[])], cmdclass={"build_ext": CMakeBuild})
