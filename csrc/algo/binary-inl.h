@@ -1,9 +1,8 @@
 // y = act(f(a, b)) with numpy's broadcasting.
 //
-// The box is cut into its innermost rows, and these into blocks. An operand that is contiguous along the row
-// is read in place; any other (a repeated number, a strided column) is first spread into a small buffer, so
-// that there is one loop per function. The activation is a second pass over an item's results while they are
-// in the L1 cache.
+// The box is walked along its innermost rows. An operand that is contiguous along the row, or one number for
+// all of it, is read in place; any other is first copied into a small buffer. The activation is a second pass
+// over an item's results while they are in the L1 cache.
 #ifndef EDGECNN_ALGO_BINARY_INL_H_
 #define EDGECNN_ALGO_BINARY_INL_H_
 
@@ -62,8 +61,22 @@ EC_INLINE void with_binary(BinaryKind kind, Body&& body) {
   }
 }
 
+// An operand along a row: next to each other, or one number for all.
+struct Contiguous {
+  const float* x;
+  EC_INLINE Vec at(int64_t i) const { return load(x + i); }
+  EC_INLINE Vec at(int64_t i, int n) const { return load_partial(x + i, n); }
+};
+struct Repeated {
+  Vec x;
+  EC_INLINE Vec at(int64_t) const { return x; }
+  EC_INLINE Vec at(int64_t, int) const { return x; }
+};
+
 struct BinaryStep {
   static constexpr int64_t kBlock = 256;
+  // Rows shorter than this are worked on several at a time.
+  static constexpr int64_t kShortRow = 32;
 
   static Box box_of(const BinaryParams& p) {
     Box box;
@@ -72,61 +85,133 @@ struct BinaryStep {
     return box;
   }
 
+  static bool has_short_rows(const Box& box) { return box.rank > 1 && box.dims[box.rank - 1] < kShortRow; }
+
+  // Short rows are not cut.
+  static int64_t item_elements(const Box& box) {
+    const int64_t row = box.dims[box.rank - 1];
+    return has_short_rows(box) ? rows_per_item(row) * row : kItemElements;
+  }
+
   static int64_t items(const BinaryParams& p) {
     const Box box = box_of(p);
-    return ceil_div(box.count(0, box.rank), kItemElements);
+    const int64_t elements = box.count(0, box.rank);
+    return elements == 0 ? 0 : ceil_div(elements, item_elements(box));
   }
 
   static size_t scratch_bytes(const BinaryParams&) { return 0; }
-
-  // n elements of an operand side by side: where they are, or copied into the buffer.
-  static const float* side_by_side(const float* x, int64_t stride, int64_t n, float* buffer) {
-    if (stride == 1) return x;
-    for (int64_t i = 0; i < n; ++i) buffer[i] = x[i * stride];
-    return buffer;
-  }
-
-  template <class F>
-  static void run_block(F f, int64_t n, const float* a, const float* b, float* y) {
-    int64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) store(y + i, f(load(a + i), load(b + i)));
-    const int rest = static_cast<int>(n - i);
-    if (rest > 0) store_partial(y + i, f(load_partial(a + i, rest), load_partial(b + i, rest)), rest);
-  }
 
   static void run(const BinaryParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     const float* a = static_cast<const float*>(args.in[0]);
     const float* b = static_cast<const float*>(args.in[1]);
     float* y = static_cast<float*>(args.out[0]);
     const Box box = box_of(p);
-    const int outer = box.rank - 1;
-    const int64_t row = box.dims[outer], a_stride = box.a_strides[outer], b_stride = box.b_strides[outer];
-    const int64_t total = box.count(0, box.rank);
+    const int64_t total = box.count(0, box.rank), each = item_elements(box);
     const UnaryKind act = static_cast<UnaryKind>(p.act);
-    alignas(kAlignment) float a_buffer[kBlock];
-    alignas(kAlignment) float b_buffer[kBlock];
     with_binary(static_cast<BinaryKind>(p.kind), [&](auto f) {
       for (int64_t item = begin; item < end; ++item) {
-        const int64_t first = item * kItemElements;
-        const int64_t last = smaller(total, first + kItemElements);
-        BoxCursor cursor(box, outer, first / row);
-        int64_t column = first % row;
-        for (int64_t i = first; i < last;) {
-          const int64_t n = smaller(smaller(row - column, last - i), kBlock);
-          run_block(f, n, side_by_side(a + cursor.a + column * a_stride, a_stride, n, a_buffer),
-                    side_by_side(b + cursor.b + column * b_stride, b_stride, n, b_buffer), y + i);
-          i += n;
-          column += n;
-          if (column == row) {
-            column = 0;
-            cursor.advance(box, outer);
-          }
+        const int64_t first = item * each, last = smaller(total, first + each);
+        if (has_short_rows(box)) {
+          short_rows(f, box, a, b, y, first, last);
+        } else {
+          long_rows(f, box, a, b, y, first, last);
         }
         if (act != UnaryKind::k_identity) {
           unary_rows(act, p.alpha, p.beta, 1, last - first, y + first, 0, y + first, 0);
         }
       }
     });
+  }
+
+ private:
+  template <class F, class A, class B>
+  EC_INLINE static void block(F f, int64_t n, A a, B b, float* y) {
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) store(y + i, f(a.at(i), b.at(i)));
+    const int rest = static_cast<int>(n - i);
+    if (rest > 0) store_partial(y + i, f(a.at(i, rest), b.at(i, rest)), rest);
+  }
+
+  // Results [first, last), which may start and end within a row.
+  template <class F>
+  static void long_rows(F f, const Box& box, const float* a, const float* b, float* y, int64_t first,
+                        int64_t last) {
+    const int outer = box.rank - 1;
+    const int64_t row = box.dims[outer], a_stride = box.a_strides[outer], b_stride = box.b_strides[outer];
+    alignas(kAlignment) float a_buffer[kBlock];
+    alignas(kAlignment) float b_buffer[kBlock];
+    BoxCursor cursor(box, outer, first / row);
+    int64_t column = first % row;
+    while (first < last) {
+      const float* from_a = a + cursor.a + column * a_stride;
+      const float* from_b = b + cursor.b + column * b_stride;
+      int64_t n = smaller(row - column, last - first);
+      if (a_stride == 1 && b_stride == 1) {
+        block(f, n, Contiguous{from_a}, Contiguous{from_b}, y + first);
+      } else if (a_stride == 1 && b_stride == 0) {
+        block(f, n, Contiguous{from_a}, Repeated{broadcast(*from_b)}, y + first);
+      } else if (a_stride == 0 && b_stride == 1) {
+        block(f, n, Repeated{broadcast(*from_a)}, Contiguous{from_b}, y + first);
+      } else {
+        n = smaller(n, kBlock);
+        for (int64_t i = 0; i < n; ++i) {
+          a_buffer[i] = from_a[i * a_stride];
+          b_buffer[i] = from_b[i * b_stride];
+        }
+        block(f, n, Contiguous{a_buffer}, Contiguous{b_buffer}, y + first);
+      }
+      first += n;
+      column += n;
+      if (column == row) {
+        column = 0;
+        cursor.advance(box, outer);
+      }
+    }
+  }
+
+  // One operand of rows that are worked on together: in place where they follow each other, else copied
+  // together. Rows that are all the same are copied once, and serve until the operand moves on.
+  struct ShortRows {
+    const float* held = nullptr;
+    int64_t held_rows = 0;
+    alignas(kAlignment) float buffer[kBlock];
+
+    EC_INLINE const float* together(const float* x, int64_t rows, int64_t row_stride, int64_t columns,
+                                    int64_t stride) {
+      if (stride == 1 && row_stride == columns) return x;
+      if (row_stride == 0 && held == x && held_rows >= rows) return buffer;
+      for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t c = 0; c < columns; ++c) buffer[r * columns + c] = x[r * row_stride + c * stride];
+      }
+      held = x;
+      held_rows = rows;
+      return buffer;
+    }
+  };
+
+  // Results [first, last) in whole rows of the last dimension; the one before it counts these rows.
+  template <class F>
+  static void short_rows(F f, const Box& box, const float* a, const float* b, float* y, int64_t first,
+                         int64_t last) {
+    const int inner = box.rank - 1, middle = inner - 1;
+    const int64_t columns = box.dims[inner], rows = box.dims[middle];
+    ShortRows a_rows, b_rows;
+    BoxCursor cursor(box, middle, first / columns / rows);
+    int64_t row = first / columns % rows;
+    while (first < last) {
+      const int64_t n = smaller(smaller(rows - row, (last - first) / columns), kBlock / columns);
+      const float* from_a = a + cursor.a + row * box.a_strides[middle];
+      const float* from_b = b + cursor.b + row * box.b_strides[middle];
+      from_a = a_rows.together(from_a, n, box.a_strides[middle], columns, box.a_strides[inner]);
+      from_b = b_rows.together(from_b, n, box.b_strides[middle], columns, box.b_strides[inner]);
+      block(f, n * columns, Contiguous{from_a}, Contiguous{from_b}, y + first);
+      first += n * columns;
+      row += n;
+      if (row == rows) {
+        row = 0;
+        cursor.advance(box, middle);
+      }
+    }
   }
 };
 
