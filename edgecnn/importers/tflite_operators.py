@@ -25,10 +25,11 @@ def _window_options(c: Context) -> tuple[tuple[int, int], tuple[int, int]]:
     return strides, (c.option("dilation_h_factor"), c.option("dilation_w_factor"))
 
 
-def _weights_shape(c: Context, i: int = 1) -> tuple[int, int, int, int]:
-    shape = c.shape(i)
-    if len(shape) != 4 or 0 in shape or len(c.shape(0 if i == 1 else 2)) != 4:
-        raise c.damaged(f"input {c.shape(0)} and weights {shape} are not of 4 dimensions")
+def _weights_shape(c: Context, x: int = 0) -> tuple[int, int, int, int]:
+    """Shape of input 1, after a look at that of input number *x*."""
+    shape = c.shape(1)
+    if len(shape) != 4 or 0 in shape or len(c.shape(x)) != 4:
+        raise c.damaged(f"input {c.shape(x)} and weights {shape} are not both of 4 dimensions without 0")
     return shape[0], shape[1], shape[2], shape[3]
 
 
@@ -57,7 +58,7 @@ def depthwise_conv_2d(c: Context) -> None:
 
 def transpose_conv(c: Context) -> None:
     """Inputs: the output's shape, weights (O, KH, KW, I), x. The padding is that of the convolution it transposes."""
-    filters, kh, kw, _ = _weights_shape(c, 1)
+    filters, kh, kw, _ = _weights_shape(c, 2)
     size = c.integers(0, "the output shape")[1:3]
     if len(size) != 2:
         raise c.damaged(f"output shape of {len(size) + 1} numbers")
@@ -124,7 +125,13 @@ def _unary(kind: str, alpha: float = 0.0, beta: float = 0.0) -> Callable[[Contex
 
 
 def _binary(kind: str) -> Callable[[Context], None]:
-    return lambda c: c.result(ops.Binary(kind), [c.value(0), c.value(1)])
+    def import_binary(c: Context) -> None:
+        dtype = c.builder.values[c.value(0)].dtype
+        if dtype != np.float32:
+            raise c.unsupported(f"arithmetic on {dtype}")
+        c.result(ops.Binary(kind), [c.value(0), c.value(1)])
+
+    return import_binary
 
 
 def leaky_relu(c: Context) -> None:
