@@ -74,6 +74,23 @@ struct DwConvStep {
     int first_c, last_c;
   };
 
+  // How the channels of one vector are read: all, or the first `count` at the end of a pixel.
+  struct ReadAll {
+    EC_INLINE Vec operator()(const float* p) const { return load(p); }
+  };
+  struct ReadPart {
+    int count;
+    EC_INLINE Vec operator()(const float* p) const { return load_partial(p, count); }
+  };
+
+  // Calls body(c, read) for each vector of channels.
+  template <class Body>
+  static EC_INLINE void for_channels(const Row& r, Body body) {
+    int c = r.first_c;
+    for (; c + kLanes <= r.last_c; c += kLanes) body(c, ReadAll{});
+    if (c < r.last_c) body(c, ReadPart{r.last_c - c});
+  }
+
   // Outputs from x on whose windows lie inside: kColumns of them, or what there is before `last`.
   static void inside(const Row& r, int x, int last) {
     const DwConvParams& p = *r.p;
@@ -123,29 +140,30 @@ struct DwConvStep {
     const DwConvParams& p = *r.p;
     const int64_t padded = round_up(p.channels, kLanes), in_row = int64_t{p.in_w} * p.in_stride;
     const float* corner = r.in + int64_t{r.y} * in_row + int64_t{x * kStride - p.pad_left} * p.in_stride;
-    for (int c = r.first_c; c < r.last_c; c += kLanes) {
-      Vec acc[kColumns][1];
-      const Vec bias = load(r.bias + c);
+    for_channels(
+        r, [&](int c, auto read) __attribute__((always_inline)) {
+          Vec acc[kColumns][1];
+          const Vec bias = load(r.bias + c);
 #pragma GCC unroll 4
-      for (int j = 0; j < kColumns; ++j) acc[j][0] = bias;
-      for (int h = r.first_h; h < r.last_h; ++h) {
-        const float* row = corner + h * p.dilation_h * in_row + c;
-        const float* weights = r.weights + h * 3 * padded + c;
-        const Vec w0 = load(weights), w1 = load(weights + padded), w2 = load(weights + 2 * padded);
+          for (int j = 0; j < kColumns; ++j) acc[j][0] = bias;
+          for (int h = r.first_h; h < r.last_h; ++h) {
+            const float* row = corner + h * p.dilation_h * in_row + c;
+            const float* weights = r.weights + h * 3 * padded + c;
+            const Vec w0 = load(weights), w1 = load(weights + padded), w2 = load(weights + 2 * padded);
 #pragma GCC unroll 16
-        for (int i = 0; i < kInputs; ++i) {
-          const Vec v = load(row + i * int64_t{p.in_stride});
+            for (int i = 0; i < kInputs; ++i) {
+              const Vec v = read(row + i * int64_t{p.in_stride});
 #pragma GCC unroll 4
-          for (int j = 0; j < kColumns; ++j) {
-            const int w = i - j * kStride;
-            if (w == 0) acc[j][0] = fma(v, w0, acc[j][0]);
-            if (w == 1) acc[j][0] = fma(v, w1, acc[j][0]);
-            if (w == 2) acc[j][0] = fma(v, w2, acc[j][0]);
+              for (int j = 0; j < kColumns; ++j) {
+                const int w = i - j * kStride;
+                if (w == 0) acc[j][0] = fma(v, w0, acc[j][0]);
+                if (w == 1) acc[j][0] = fma(v, w1, acc[j][0]);
+                if (w == 2) acc[j][0] = fma(v, w2, acc[j][0]);
+              }
+            }
           }
-        }
-      }
-      finish(r, x, c, acc);
-    }
+          finish(r, x, c, acc);
+        });
   }
 
   // N outputs from x on for any kernel.
@@ -155,22 +173,23 @@ struct DwConvStep {
     const int64_t padded = round_up(p.channels, kLanes), in_row = int64_t{p.in_w} * p.in_stride;
     const int64_t step = int64_t{p.stride_w} * p.in_stride, tap = int64_t{p.dilation_w} * p.in_stride;
     const float* corner = r.in + int64_t{r.y} * in_row + (int64_t{x} * p.stride_w - p.pad_left) * p.in_stride;
-    for (int c = r.first_c; c < r.last_c; c += kLanes) {
-      Vec acc[N][1];
-      const Vec bias = load(r.bias + c);
+    for_channels(
+        r, [&](int c, auto read) __attribute__((always_inline)) {
+          Vec acc[N][1];
+          const Vec bias = load(r.bias + c);
 #pragma GCC unroll 4
-      for (int j = 0; j < N; ++j) acc[j][0] = bias;
-      for (int h = r.first_h; h < r.last_h; ++h) {
-        const float* row = corner + h * p.dilation_h * in_row + c;
-        const float* weights = r.weights + int64_t{h} * p.kernel_w * padded + c;
-        for (int w = 0; w < p.kernel_w; ++w, row += tap, weights += padded) {
-          const Vec wv = load(weights);
+          for (int j = 0; j < N; ++j) acc[j][0] = bias;
+          for (int h = r.first_h; h < r.last_h; ++h) {
+            const float* row = corner + h * p.dilation_h * in_row + c;
+            const float* weights = r.weights + int64_t{h} * p.kernel_w * padded + c;
+            for (int w = 0; w < p.kernel_w; ++w, row += tap, weights += padded) {
+              const Vec wv = load(weights);
 #pragma GCC unroll 4
-          for (int j = 0; j < N; ++j) acc[j][0] = fma(load(row + j * step), wv, acc[j][0]);
-        }
-      }
-      finish(r, x, c, acc);
-    }
+              for (int j = 0; j < N; ++j) acc[j][0] = fma(read(row + j * step), wv, acc[j][0]);
+            }
+          }
+          finish(r, x, c, acc);
+        });
   }
 
   // One output whose window crosses the left or right border.
@@ -183,18 +202,19 @@ struct DwConvStep {
     const int last_w =
         left >= p.in_w ? 0 : smaller(p.kernel_w, static_cast<int>(ceil_div(p.in_w - left, p.dilation_w)));
     const float* corner = r.in + int64_t{r.y} * in_row + left * int64_t{p.in_stride} + first_w * tap;
-    for (int c = r.first_c; c < r.last_c; c += kLanes) {
-      Vec acc[1][1];
-      acc[0][0] = load(r.bias + c);
-      for (int h = r.first_h; h < r.last_h; ++h) {
-        const float* pixel = corner + h * p.dilation_h * in_row + c;
-        const float* weights = r.weights + (int64_t{h} * p.kernel_w + first_w) * padded + c;
-        for (int w = first_w; w < last_w; ++w, pixel += tap, weights += padded) {
-          acc[0][0] = fma(load(pixel), load(weights), acc[0][0]);
-        }
-      }
-      finish(r, x, c, acc);
-    }
+    for_channels(
+        r, [&](int c, auto read) __attribute__((always_inline)) {
+          Vec acc[1][1];
+          acc[0][0] = load(r.bias + c);
+          for (int h = r.first_h; h < r.last_h; ++h) {
+            const float* pixel = corner + h * p.dilation_h * in_row + c;
+            const float* weights = r.weights + (int64_t{h} * p.kernel_w + first_w) * padded + c;
+            for (int w = first_w; w < last_w; ++w, pixel += tap, weights += padded) {
+              acc[0][0] = fma(read(pixel), load(weights), acc[0][0]);
+            }
+          }
+          finish(r, x, c, acc);
+        });
   }
 };
 

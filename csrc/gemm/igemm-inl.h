@@ -181,7 +181,10 @@ EC_INLINE void add_residual(Vec (&acc)[MR][NV], const Tile& t) {
   for (int i = 0; i < MR; ++i) {
     const float* r = t.residual[i] + t.residual_offset;
 #pragma GCC unroll 4
-    for (int j = 0; j < NV; ++j) acc[i][j] = add(acc[i][j], load(r + j * kLanes));
+    for (int j = 0; j < NV - 1; ++j) acc[i][j] = add(acc[i][j], load(r + j * kLanes));
+    r += (NV - 1) * kLanes;
+    const int last = t.columns - (NV - 1) * kLanes;
+    acc[i][NV - 1] = add(acc[i][NV - 1], last == kLanes ? load(r) : load_partial(r, last));
   }
 }
 

@@ -3,9 +3,10 @@
 //   kernel_test [target...]
 //
 // Each case is compared with a plain loop in double precision, to a tolerance from the depth and the
-// magnitude of the sum. Inputs end kTailBytes before a page that must not be touched, with NaN in between;
-// outputs end right at one, and what lies between their pixels must stay as it was. Cutting the work into
-// pieces must not change a bit.
+// magnitude of the sum. Inputs and outputs end right before a page that must not be touched (these kernels
+// make no use of kTailBytes, so that a caller's own array can be their input); there is NaN between the
+// pixels of inputs, and what lies between those of outputs must stay as it was. Cutting the work into pieces
+// must not change a bit.
 
 #include <cinttypes>
 #include <cstdio>
@@ -31,14 +32,13 @@ int failures = 0;
 
 int pick(int low, int high) { return low + static_cast<int>(rng() % static_cast<unsigned>(high - low + 1)); }
 
-// Floats whose end lies `slack_bytes` before a page that must not be touched, with NaN around them.
+// Floats that end right before a page that must not be touched, with NaN before them.
 class GuardedFloats {
  public:
-  GuardedFloats(size_t count, size_t slack_bytes)
-      : memory_(count * sizeof(float) + slack_bytes),
-        data_(reinterpret_cast<float*>(memory_.at_end(count * sizeof(float), slack_bytes, 0xff))) {}
-  GuardedFloats(const std::vector<float>& values, size_t slack_bytes)
-      : GuardedFloats(values.size(), slack_bytes) {
+  explicit GuardedFloats(size_t count)
+      : memory_(count * sizeof(float)),
+        data_(reinterpret_cast<float*>(memory_.at_end(count * sizeof(float), /*slack=*/0, 0xff))) {}
+  explicit GuardedFloats(const std::vector<float>& values) : GuardedFloats(values.size()) {
     std::memcpy(data_, values.data(), values.size() * sizeof(float));
   }
   float* data() { return data_; }
@@ -80,16 +80,16 @@ std::vector<float> run(const Case& c, int pieces) {
   StepArgs args{};
   if (pieces > 1) args.caches = {1024, 8192};
   for (size_t i = 0; i < c.inputs.size(); ++i) {
-    inputs.push_back(std::make_unique<GuardedFloats>(c.inputs[i], kTailBytes));
+    inputs.push_back(std::make_unique<GuardedFloats>(c.inputs[i]));
     args.in[i] = inputs.back()->data();
   }
   const size_t size = static_cast<size_t>((c.pixels - 1) * c.stride + c.channels);
-  GuardedFloats out(size, 0);
+  GuardedFloats out(size);
   for (size_t i = 0; i < size; ++i) out.data()[i] = kUntouched;
   args.out[0] = out.data();
   const size_t scratch_bytes =
       static_cast<size_t>(round_up(static_cast<int64_t>(c.kernel->scratch_bytes(c.params)), 64));
-  GuardedFloats scratch(scratch_bytes / sizeof(float), 0);
+  GuardedFloats scratch(scratch_bytes / sizeof(float));
   args.scratch = scratch.data();
   const int64_t items = c.kernel->items(c.params);
   for (int i = pieces - 1; i >= 0; --i) {
