@@ -279,7 +279,7 @@ def make_backend(name: str, graph: Graph, threads: int, source: str) -> Backend:
     from edgecnn.backends.tflite import TFLiteBackend
     from edgecnn.exporters.tflite import export_tflite
 
-    return TFLiteBackend(export_tflite(graph), threads)
+    return TFLiteBackend(export_tflite(graph), threads, source=source)
 
 
 def check_threads(threads: int | None) -> int:

@@ -192,7 +192,7 @@ class Lowering:
             and name not in self.graph.outputs
         )
 
-    def emit(self, kind: str, inputs: Sequence[View], output: View, work: int, **params: Field) -> View:
+    def emit(self, kind: str, inputs: Sequence[View], output: View, work: int, /, **params: Field) -> View:
         """Adds a step to the current layer and returns its output."""
         if output.size:
             layer = self.layers[-1]
