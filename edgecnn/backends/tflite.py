@@ -27,6 +27,8 @@ class TFLiteBackend:
         Number of threads that one `predict` uses.
     input_shapes
         Input name -> shape, in place of the file's.
+    source
+        File name for messages, where *model* is the content of a file or was made from another one.
 
     Raises
     ------
@@ -40,14 +42,21 @@ class TFLiteBackend:
 
     name = "tflite"
 
-    def __init__(self, model: Model, threads: int = 1, input_shapes: Mapping[str, Sequence[int]] | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        threads: int = 1,
+        input_shapes: Mapping[str, Sequence[int]] | None = None,
+        source: str = "",
+    ) -> None:
         interpreter_class = _interpreter_class()
-        self._label = "model.tflite" if isinstance(model, bytes) else os.fspath(model)
+        path = "model.tflite" if isinstance(model, bytes) else os.fspath(model)
+        self._label = source or path
         self._lock = threading.Lock()
         self._model = model  # the interpreter reads the weights from these bytes
         if not isinstance(model, bytes) and not os.path.isfile(model):
-            raise BackendError(f"{self._label}: no such file")
-        source = {"model_content": model} if isinstance(model, bytes) else {"model_path": self._label}
+            raise BackendError(f"{path}: no such file")
+        source = {"model_content": model} if isinstance(model, bytes) else {"model_path": path}
         with _quiet():
             with self._errors("refuses the model"):
                 self._interpreter: Any = interpreter_class(num_threads=threads, **source)
