@@ -332,6 +332,11 @@ def pad(low: Lowering, node: Node) -> None:
     x = low.dense(node.inputs[0])
     if x.itemsize != 4:
         raise low.unsupported(node, "pads elements of 4 bytes")
+    # The field is a float32; for integers it carries their bits.
+    value = np.array(op.value).astype(low.graph.values[node.inputs[0]].dtype)
+    bits = value.view(np.float32)
+    if bits.astype(np.float64).astype(np.float32).tobytes() != value.tobytes():
+        raise low.unsupported(node, f"pads with {op.value}")
     # Axes that are not padded merge with the one before them.
     dims: list[int] = []
     before: list[int] = []
@@ -348,7 +353,7 @@ def pad(low: Lowering, node: Node) -> None:
     y = low.write(node)
     low.emit(
         "Pad", [x], y, 2 * y.size, mode=PAD_MODES[op.mode], dims=front(dims, 1), before=front(before, 0),
-        after=front(after, 0), value=op.value,
+        after=front(after, 0), value=float(bits),
     )  # fmt: skip
 
 
