@@ -332,7 +332,7 @@ def test_activations_are_fused():
 
 
 def test_refusals(tmp_path):
-    with pytest.raises(UnsupportedOperator, match="'node'.*weights are computed"):
+    with pytest.raises(UnsupportedOperator, match=r"'node'.*weights are computed"):
         export_tflite(graph_of(ops.ConvTranspose(), X, (5, 3, 3, 6), rand(5)))
     with pytest.raises(ModelError, match="nowhere"):
         export_tflite(network(), tmp_path / "nowhere" / "net.tflite")

@@ -56,10 +56,10 @@ class TFLiteBackend:
         self._model = model  # the interpreter reads the weights from these bytes
         if not isinstance(model, bytes) and not os.path.isfile(model):
             raise BackendError(f"{path}: no such file")
-        source = {"model_content": model} if isinstance(model, bytes) else {"model_path": path}
+        content: dict[str, Any] = {"model_content": model} if isinstance(model, bytes) else {"model_path": path}
         with _quiet():
             with self._errors("refuses the model"):
-                self._interpreter: Any = interpreter_class(num_threads=threads, **source)
+                self._interpreter: Any = interpreter_class(num_threads=threads, **content)
             self._prepare(dict(input_shapes or {}))
         self._inputs = _named(self._interpreter.get_input_details())
         self._outputs = _named(self._interpreter.get_output_details())
@@ -89,9 +89,7 @@ class TFLiteBackend:
                 self._interpreter.set_tensor(self._inputs[spec.name]["index"], array)
             with self._errors("failed"):
                 self._interpreter.invoke()
-            return {
-                name: self._interpreter.get_tensor(detail["index"]) for name, detail in self._outputs.items()
-            }
+            return {name: self._interpreter.get_tensor(detail["index"]) for name, detail in self._outputs.items()}
 
     def close(self) -> None:
         """Lets go of the interpreter and its memory. May be called twice."""

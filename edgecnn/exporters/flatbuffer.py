@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 
@@ -16,6 +16,10 @@ MAX_SIZE = 2**31 - 1  # offsets are read as 31-bit numbers
 BYTES_ALIGNMENT = 16  # of byte vectors: they hold weights, which are read in place
 
 _DTYPES = {"[b]": "<i1", "[B]": "<u1", "[i]": "<i4", "[I]": "<u4", "[f]": "<f4"}
+
+
+Pending = deque[tuple[int, str, Any]]  # where an offset stands, and the kind and value of what it leads to
+Writer = Callable[[bytearray, str, Any, Pending], int]  # appends a value; returns where it begins
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ def write(root: TableData, identifier: bytes) -> bytes:
         It would be larger than the 2 GiB that the format allows.
     """
     out = bytearray(4) + identifier
-    pending: deque[tuple[int, str, Any]] = deque([(0, "table", root)])  # where the offset stands, what it leads to
+    pending: Pending = deque([(0, "table", root)])
     while pending:
         at, kind, value = pending.popleft()
         start = _WRITERS.get(kind, _write_array)(out, kind, value, pending)
@@ -53,7 +57,7 @@ def _align(out: bytearray, alignment: int, before: int = 0) -> None:
     out += bytes(-(len(out) + before) % alignment)
 
 
-def _write_table(out: bytearray, kind: str, table: TableData, pending: deque[tuple[int, str, Any]]) -> int:
+def _write_table(out: bytearray, kind: str, table: TableData, pending: Pending) -> int:
     present = []
     for name, value in table.values.items():
         field = table.fields[name]
@@ -81,7 +85,7 @@ def _write_table(out: bytearray, kind: str, table: TableData, pending: deque[tup
     return start
 
 
-def _write_tables(out: bytearray, kind: str, tables: list[TableData], pending: deque[tuple[int, str, Any]]) -> int:
+def _write_tables(out: bytearray, kind: str, tables: list[TableData], pending: Pending) -> int:
     _align(out, 4)
     start = len(out)
     out += struct.pack("<I", len(tables))
@@ -91,7 +95,7 @@ def _write_tables(out: bytearray, kind: str, tables: list[TableData], pending: d
     return start
 
 
-def _write_string(out: bytearray, kind: str, text: str, pending: deque[tuple[int, str, Any]]) -> int:
+def _write_string(out: bytearray, kind: str, text: str, pending: Pending) -> int:
     data = text.encode("utf-8", "replace")
     _align(out, 4)
     start = len(out)
@@ -99,7 +103,7 @@ def _write_string(out: bytearray, kind: str, text: str, pending: deque[tuple[int
     return start
 
 
-def _write_array(out: bytearray, kind: str, values: Any, pending: deque[tuple[int, str, Any]]) -> int:
+def _write_array(out: bytearray, kind: str, values: Any, pending: Pending) -> int:
     array = np.ascontiguousarray(values, _DTYPES[kind]).reshape(-1)
     _align(out, BYTES_ALIGNMENT if kind == "[B]" else 4, 4)
     start = len(out)
@@ -108,4 +112,4 @@ def _write_array(out: bytearray, kind: str, values: Any, pending: deque[tuple[in
     return start
 
 
-_WRITERS = {"table": _write_table, "[table]": _write_tables, "string": _write_string}
+_WRITERS: dict[str, Writer] = {"table": _write_table, "[table]": _write_tables, "string": _write_string}

@@ -97,7 +97,7 @@ class Context:
 
     def binary(self, kind: str, a: int, b: int, activation: int = 0) -> int:
         """An operator that broadcasts."""
-        options = {"fused_activation_function": activation} if activation else {}
+        options: dict[str, Any] = {"fused_activation_function": activation} if activation else {}
         return self.op(kind, [a, b], np.broadcast_shapes(self.shape(a), self.shape(b)), **options)
 
     def reshape(self, x: int, shape: Sequence[int]) -> int:

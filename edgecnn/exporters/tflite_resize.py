@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def resize(c: Context, op: ops.Resize, x: int) -> int:
         ]
         if all(np.abs(b - p).max() < 1e-5 for b, p in zip(builtin, (rows, columns))):
             size = c.integers(op.size, "size")
-            options = {"align_corners": align_corners, "half_pixel_centers": half_pixel}
+            options: dict[str, Any] = {"align_corners": align_corners, "half_pixel_centers": half_pixel}
             return c.op(kind, [x, size], (n, *op.size, channels), **options)
     for axis, positions in ((1, rows), (2, columns)):
         x = _resample(c, x, axis, positions)
@@ -43,9 +44,8 @@ def _builtin_positions(mode: str, m: int, n: int, align_corners: bool, half_pixe
     i = np.arange(n, dtype=np.float32)
     offset = np.float32(0.5 if half_pixel else 0)
     position = (i + offset) * scale
-    if mode == "nearest":
-        return np.clip(np.floor(position + np.float32(0.5)) if align_corners else np.floor(position), 0, m - 1)
-    return np.clip(position - offset, 0, m - 1)
+    rounded = np.floor(position + np.float32(0.5 if align_corners else 0))
+    return np.asarray(np.clip(rounded if mode == "nearest" else position - offset, 0, m - 1))
 
 
 def _resample(c: Context, x: int, axis: int, positions: np.ndarray) -> int:

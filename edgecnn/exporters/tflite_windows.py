@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def _plain_conv(c: Context, op: ops.Conv, x: int, w: int, b: int, activation: in
     kernel = c.shape(w)[1:3]
     channels = c.shape(x)[3]
     x, padding = _padded(c, x, shape[1:3], kernel, op.strides, op.dilations, op.padding, 0.0)
-    options = {
+    options: dict[str, Any] = {
         "padding": padding,
         "stride_h": op.strides[0],
         "stride_w": op.strides[1],
@@ -118,7 +119,7 @@ def conv_transpose(c: Context, op: ops.ConvTranspose, x: int, w: int, b: int) ->
         part = c.slice(x, (0, 0, 0, g * depth), (n, h, wd, depth))
         weights = c.constant(np.ascontiguousarray(kernels[..., g * depth : (g + 1) * depth]), "weights")
         full = (n, *extent, kernels.shape[0])
-        options = {"padding": PADDING_VALID, "stride_h": op.strides[0], "stride_w": op.strides[1]}
+        options: dict[str, Any] = {"padding": PADDING_VALID, "stride_h": op.strides[0], "stride_w": op.strides[1]}
         parts.append(c.op("TRANSPOSE_CONV", [c.integers(full, "shape"), weights, part], full, "float32", **options))
     y = parts[0] if len(parts) == 1 else c.concat(parts, 3)
     y = c.pad(y, (0, 0, 0, 0), (0, *missing, 0))  # rows that only the output padding reaches

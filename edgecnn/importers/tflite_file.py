@@ -83,7 +83,7 @@ class TFLiteFile:
                 f"{self.source}: constant {tensor.name!r} of shape {tensor.shape} has {len(data)} bytes, "
                 f"not {size * dtype.itemsize}"
             )
-        array = data.view(dtype).reshape(tensor.shape)
+        array: np.ndarray = data.view(dtype).reshape(tensor.shape)
         if not array.flags.aligned:
             self.flatbuffer.charge(array.nbytes)
             array = array.copy()
