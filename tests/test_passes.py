@@ -642,11 +642,17 @@ def test_a_long_chain_does_not_recurse():
         ("darknet/yolo-fastest/yolo-fastest-1.1.cfg", 3),
         ("darknet/mobilenet-yolo/yoloface-500k-v2.cfg", 4),
         ("tflite/vww96-mobilenetv1-0.25-float.tflite", 0),
+        ("onnx/FastestDet.onnx", 2),
+        ("onnx/lenet5-batch10.onnx", 0),
+        ("onnx/mnist-cnn-opt.onnx", 0),
+        ("onnx/ultraface-slim-320.onnx", 1),
     ],
 )
 def test_real_models_compute_the_same(data_dir, path, transposes):
     from edgecnn.importers import import_model
 
+    if path.endswith(".onnx"):
+        pytest.importorskip("onnx")
     graph = import_model(data_dir / path)
     after = passes.run_passes(graph)
     same(graph, after, tolerance=2e-5, dtype=np.float32)

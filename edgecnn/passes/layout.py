@@ -23,6 +23,7 @@ from edgecnn.graph.ir import Graph, GraphBuilder, Node
 
 Perm = tuple[int, ...]
 Shape = tuple[int, ...]
+TO_NHWC = (0, 2, 3, 1)
 FROM_NHWC = (0, 3, 1, 2)  # the perm that makes NCHW of a stored NHWC
 
 
@@ -56,6 +57,14 @@ def moves_data(shape: Shape, perm: Perm) -> bool:
     """Whether the transpose moves more than axes of size 1 (if not, it is a reshape)."""
     long = [i for i in perm if shape[i] != 1]
     return long != sorted(long)
+
+
+def tidy(shape: Shape, perm: Perm) -> Perm:
+    """Of the perms that differ from the given one by axes of size 1 only: the one to NHWC or the identity, if such."""
+    for usual in (TO_NHWC, identity(len(shape))):
+        if len(usual) == len(shape) and [i for i in usual if shape[i] != 1] == [i for i in perm if shape[i] != 1]:
+            return usual
+    return perm
 
 
 def reshape_groups(old: Shape, new: Shape) -> list[tuple[list[int], list[int]]] | None:
@@ -163,10 +172,11 @@ class _Layout:
         return self.graph.values[value].nbytes
 
     def cheapest(self, values: Iterable[str], rank: int) -> Perm:
-        """The layout (a perm as in `Stored`) in which the given values together cost least; of equals a changed one."""
+        """The layout (a perm as in `Stored`) in which the given values together cost least; of equals NHWC."""
         values = [v for v in values if len(self.shape(v)) == rank and not self.is_constant(v)]
         perms = dict.fromkeys(self.stored[v].perm for v in values)
-        order = sorted(perms, key=lambda p: (sum(self.cost(v, inverse(p)) for v in values), p == identity(rank)))
+        costs = {p: sum(self.cost(v, inverse(p)) for v in values) for p in perms}
+        order = sorted(perms, key=lambda p: (costs[p], p != FROM_NHWC, p == identity(rank)))
         return order[0] if order else identity(rank)
 
     def emit(self, node: Node, op: ops.Op, inputs: Sequence[str], perms: Sequence[Perm]) -> None:
@@ -271,7 +281,7 @@ class _Layout:
             return
         groups.sort(key=lambda g: min([perm[i] for i in g[0] if old[i] != 1] or [perm[i] for i in g[0]] or [0]))
         before = tuple(i for old_axes, _ in groups for i in old_axes)  # the layout to store the input in,
-        after = tuple(j for _, new_axes in groups for j in new_axes)  # and that of the output that results
+        after = tidy(new, tuple(j for _, new_axes in groups for j in new_axes))  # and that of the output that results
         self.emit(
             node,
             ops.Reshape(tuple(new[j] for j in after)),
