@@ -22,7 +22,7 @@ class CMakeBuild(build_ext):
             "cmake", "-S", str(ROOT / "csrc"), "-B", str(build), "-DEDGECNN_PYTHON=ON",
             f"-DPython_EXECUTABLE={sys.executable}", f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={target.parent}",
         ]  # fmt: skip
-        # A cache made by another Python (pip builds in a fresh environment each time) would point to paths that are gone.
+        # pip builds in a fresh environment each time: an old cache points to a Python and pybind11 that are gone.
         (build / "CMakeCache.txt").unlink(missing_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(configure, check=True)

@@ -42,8 +42,8 @@ first = time.perf_counter()
 p.run(x)
 warm = time.perf_counter()
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(f"load {(loaded - t) * 1e3:.1f} ms, first frame {(first - loaded) * 1e3:.1f} ms, second {(warm - first) * 1e3:.1f} ms, "
-      f"peak RSS {peak:.1f} MiB")
+times = f"load {(loaded - t) * 1e3:.1f} ms, first frame {(first - loaded) * 1e3:.1f} ms"
+print(f"{times}, second {(warm - first) * 1e3:.1f} ms, peak RSS {peak:.1f} MiB")
 """
 
 NUMPY_ALONE = """

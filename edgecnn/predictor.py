@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Union
 import numpy as np
 
 from edgecnn.backends import Backend
-from edgecnn.errors import BackendError, ClosedError, EdgeCNNError, InputError, ModelError
+from edgecnn.errors import BackendError, ClosedError, EdgeCNNError, InputError, ModelError, ModelFormatError
 from edgecnn.graph.ir import Graph, TensorSpec
 from edgecnn.graph.metadata import Metadata
 
@@ -89,7 +89,7 @@ class Predictor:
         return rows
 
     def explain(self) -> str:
-        """What the planner decided for each layer, with the estimates it weighed (native backend, not from ``.ecnn``)."""
+        """What the planner decided for each layer, with its estimates (native backend; not from ``.ecnn``)."""
         plan = getattr(self._open(), "plan", None)
         if plan is None:
             raise BackendError(
@@ -140,7 +140,8 @@ class Predictor:
                 )
             if array.dtype != spec.dtype:
                 raise InputError(
-                    f"{self.name}: input {spec.name!r} takes {spec.dtype}, got {array.dtype} (use .astype({spec.dtype.name!r}))"
+                    f"{self.name}: input {spec.name!r} takes {spec.dtype}, got {array.dtype} "
+                    f"(use .astype({spec.dtype.name!r}))"
                 )
         return dict(inputs)
 
@@ -199,7 +200,7 @@ def load(
         try:
             return load_on("native", path, weights, count, input_shapes)
         except EdgeCNNError as error:
-            if own is None or not path.is_file():
+            if own is None or not path.is_file() or _is_dangerous(own, error):
                 raise
             try:
                 predictor = load_on(own, path, weights, count, input_shapes)
@@ -240,8 +241,8 @@ def load_on(name: str, path: Path, weights: PathLike | None, threads: int, input
         metadata, changes = Metadata(source=str(path)), input_shapes
         try:
             metadata = import_model(path, None, input_shapes).metadata
-        except EdgeCNNError:
-            if not path.is_file():
+        except EdgeCNNError as error:
+            if not path.is_file() or _is_dangerous(name, error):
                 raise
         if name == "tflite":
             from edgecnn.backends.tflite import TFLiteBackend
@@ -253,6 +254,11 @@ def load_on(name: str, path: Path, weights: PathLike | None, threads: int, input
             return Predictor(OnnxRuntimeBackend(path, threads), path.stem, metadata)
     graph = import_model(path, weights, input_shapes)
     return Predictor(make_backend(name, graph, threads, str(path)), path.stem, graph.metadata)
+
+
+def _is_dangerous(name: str, error: EdgeCNNError) -> bool:
+    """Whether a backend could crash on a file that its importer refused: TensorFlow Lite trusts what it reads."""
+    return name == "tflite" and isinstance(error, ModelFormatError)
 
 
 def make_backend(name: str, graph: Graph, threads: int, source: str) -> Backend:

@@ -1,6 +1,6 @@
 """Draws the picture of `make demo`: pen-drawn digits on clutter, from a fixed seed.
 
-    python models/make_demo_picture.py models/demo.png
+python models/make_demo_picture.py models/demo.png
 """
 
 from __future__ import annotations

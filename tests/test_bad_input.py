@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 import edgecnn
-from edgecnn.errors import EdgeCNNError, InputError, MissingDependency, ModelError, ModelFormatError, UnsupportedOperator
+from edgecnn.errors import (
+    EdgeCNNError,
+    InputError,
+    MissingDependency,
+    ModelError,
+    ModelFormatError,
+    UnsupportedOperator,
+)
 
 MODELS = Path(__file__).resolve().parent.parent / "edgecnn" / "zoo" / "weights"
 CFG, WEIGHTS = MODELS / "digits.cfg", MODELS / "digits.weights"
@@ -41,7 +48,7 @@ def test_truncated_weights(tmp_path: Path) -> None:
 def test_truncated_cfg(tmp_path: Path) -> None:
     short = tmp_path / "short.cfg"
     short.write_text(CFG.read_text()[:200])
-    refused(ModelFormatError, "digits.weights", lambda: edgecnn.load(short, WEIGHTS))
+    refused(ModelFormatError, "short.cfg", lambda: edgecnn.load(short, WEIGHTS))
 
 
 @pytest.mark.parametrize(
@@ -92,12 +99,13 @@ def test_after_close() -> None:
     refused(EdgeCNNError, "close", lambda: predictor.run(np.zeros((1, 3, 224, 224), np.float32)))
 
 
-class TestDetector:
-    @pytest.fixture(scope="class")
-    def detector(self) -> edgecnn.Detector:
-        pytest.importorskip("PIL")
-        return edgecnn.Detector("digits")
+@pytest.fixture(scope="module")
+def detector() -> edgecnn.Detector:
+    pytest.importorskip("PIL")
+    return edgecnn.Detector("digits")
 
+
+class TestDetector:
     def test_text_as_picture(self, detector: edgecnn.Detector, tmp_path: Path) -> None:
         fake = tmp_path / "notes.jpg"
         fake.write_text("not a picture at all\n")

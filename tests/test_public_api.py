@@ -28,7 +28,7 @@ def test_errors_are_all_edgecnn_errors() -> None:
 def test_import_needs_numpy_only() -> None:
     code = (
         "import sys, edgecnn, edgecnn.predictor, edgecnn.kernels, edgecnn.detector, edgecnn.classifier\n"
-        "heavy = {'onnx', 'onnxruntime', 'cv2', 'PIL', 'ai_edge_litert', 'tflite_runtime', 'platformdirs', 'supervision'}\n"
+        "heavy = {'onnx', 'onnxruntime', 'cv2', 'PIL', 'ai_edge_litert', 'tflite_runtime', 'platformdirs'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,7 +1,8 @@
 """One block of memory for all activations: buffers whose lives do not overlap share its bytes.
 
-Greedy by size, as TensorFlow Lite does it (Pisarchyk and Lee: Efficient Memory Management for Deep Neural Net Inference,
-arXiv 2001.03288): the largest buffer is placed first, each at the lowest offset where it disturbs none placed before.
+Greedy by size, as TensorFlow Lite does it (Pisarchyk and Lee: Efficient Memory Management for Deep Neural Net
+Inference, arXiv 2001.03288): the largest buffer is placed first, each at the lowest offset where it disturbs none
+placed before.
 """
 
 from __future__ import annotations

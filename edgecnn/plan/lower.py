@@ -1,8 +1,8 @@
 """Lowering: nodes become steps.
 
 A value is a `View` of a buffer. Reshapes are other views of the same bytes. Channel slices are views with a pixel
-stride, and the inputs of a concatenation along the channels are written straight into its buffer at such a stride, where
-the kernel that makes them can: then neither costs a step. A kernel that needs a dense input gets a copy.
+stride, and the inputs of a concatenation along the channels are written straight into its buffer at such a stride,
+where the kernel that makes them can: then neither costs a step. A kernel that needs a dense input gets a copy.
 
 `Lowering` holds the state and the vocabulary; what an operator becomes is a function in `lower_ops`.
 """
@@ -96,7 +96,7 @@ class Lowering:
                 readable = result.buffer.space == "arena" or len(self._readers[name]) == 1
                 if (
                     maker is not None
-                    and (isinstance(maker.op, STRIDED_OUTPUT) or isinstance(maker.op, ops.Concat))
+                    and isinstance(maker.op, (*STRIDED_OUTPUT, ops.Concat))
                     and readable
                     and name not in self._placed
                     and name not in self.graph.outputs
@@ -202,20 +202,34 @@ class Lowering:
 
     def copy(self, source: View, to: View, strides: Sequence[int] | None = None, offset: int | None = None) -> View:
         """Copies *source* (or what *strides* and *offset* pick of its buffer) into *to*, axis by axis."""
-        in_strides = list(strides if strides is not None else source.strides())
-        start = source.offset if offset is None else offset
-        dims, (a, b) = collapse(to.shape, in_strides, to.strides())
+        in_strides = source.strides() if strides is None else strides
+        in_offset = source.offset if offset is None else offset
+        self.copy_box(to.shape, source, in_strides, in_offset, to, to.strides(), to.offset)
+        return to
+
+    def copy_box(
+        self,
+        shape: ops.Shape,
+        source: View,
+        in_strides: Sequence[int],
+        in_offset: int,
+        to: View,
+        out_strides: Sequence[int],
+        out_offset: int,
+    ) -> None:
+        """Copies a box of *shape* from the buffer of *source* to that of *to*; strides and offsets in elements."""
+        dims, (a, b) = collapse(shape, in_strides, out_strides)
         if len(dims) > MAX_DIMS:
             raise UnsupportedOperator(f"{self.layers[-1].name}: a copy of {len(dims)} dimensions (at most {MAX_DIMS})")
+        size = int(np.prod(shape, dtype=np.int64))
+        if not size:
+            return
         # Operands are the whole buffers: a copy may step backwards or repeat.
-        everything = View(source.buffer, (source.buffer.nbytes // source.itemsize,), source.itemsize, 0, 1)
-        target = View(to.buffer, (to.buffer.nbytes // to.itemsize,), to.itemsize, 0, 1)
-        if to.size:
-            self.emit(
-                "Copy", [everything], target, 2 * to.size, element_bytes=to.itemsize, dims=front(dims, 1),
-                in_strides=front(a, 0), in_offset=start, out_strides=front(b, 0), out_offset=to.offset,
-            )  # fmt: skip
-        return to
+        operands = [View(v.buffer, (v.buffer.nbytes // v.itemsize,), v.itemsize, 0, 1) for v in (source, to)]
+        self.emit(
+            "Copy", operands[:1], operands[1], 2 * size, element_bytes=to.itemsize, dims=front(dims, 1),
+            in_strides=front(a, 0), in_offset=in_offset, out_strides=front(b, 0), out_offset=out_offset,
+        )  # fmt: skip
 
     def activation(self, function: ops.Function | None) -> dict[str, Field]:
         """The fields act, alpha, beta."""

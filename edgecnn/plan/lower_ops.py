@@ -61,7 +61,7 @@ def conv(low: Lowering, node: Node) -> None:
         "out_h": shape[1],
         "out_w": shape[2],
     }
-    work = math.prod(shape) * math.prod(w.shape[1:])
+    work = int(np.prod(shape)) * int(np.prod(w.shape[1:]))
     if candidates[0].kernel == "DwConv":
         weights = [low.constant(a) for a in pack_depthwise(w, b, low.target)]
         low.emit("DwConv", [x, *weights, *residual], y, work, channels=shape[3], **fields)
@@ -266,9 +266,8 @@ def cast(low: Lowering, node: Node) -> None:
     if source not in ELEMENT_TYPES or op.to not in ELEMENT_TYPES:
         raise low.unsupported(node, f"casts {source} to {op.to}; it can {', '.join(ELEMENT_TYPES)}")
     x = low.dense(node.inputs[0])
-    low.emit(
-        "Cast", [x], low.write(node), x.size, count=x.size, **{"from": ELEMENT_TYPES[source]}, to=ELEMENT_TYPES[op.to]
-    )
+    fields: dict[str, Field] = {"count": x.size, "from": ELEMENT_TYPES[source], "to": ELEMENT_TYPES[op.to]}
+    low.emit("Cast", [x], low.write(node), x.size, **fields)
 
 
 def concat(low: Lowering, node: Node) -> None:
@@ -280,21 +279,8 @@ def concat(low: Lowering, node: Node) -> None:
     for name in node.inputs:
         x = low.read(name)
         if not (x.buffer is y.buffer and x.offset == offset and x.stride == y.stride):
-            copy_into(low, x, y, offset)
+            low.copy_box(x.shape, x, x.strides(), x.offset, y, strides, offset)
         offset += x.shape[op.axis] * strides[op.axis]
-
-
-def copy_into(low: Lowering, x: View, y: View, offset: int) -> None:
-    """Copies *x* into the box of *y* that begins at element *offset*."""
-    dims, (a, b) = collapse(x.shape, x.strides(), y.strides())
-    if not x.size:
-        return
-    everything = View(x.buffer, (x.buffer.nbytes // x.itemsize,), x.itemsize, 0, 1)
-    target = View(y.buffer, (y.buffer.nbytes // y.itemsize,), y.itemsize, 0, 1)
-    low.emit(
-        "Copy", [everything], target, 2 * x.size, element_bytes=x.itemsize, dims=front(dims, 1), in_strides=front(a, 0),
-        in_offset=x.offset, out_strides=front(b, 0), out_offset=offset,
-    )  # fmt: skip
 
 
 def take(low: Lowering, node: Node, index: int, begin: ops.Shape, step: ops.Shape) -> None:

@@ -13,7 +13,7 @@ def round_up(n: int, multiple: int) -> int:
 
 
 def panel_widths(columns: int, target: Target) -> list[int]:
-    """Widths of the panels that cover ``columns`` output channels: nr each, the last one rounded up to whole vectors."""
+    """Widths of the panels that cover ``columns`` output channels: nr each, the last rounded up to whole vectors."""
     full, rest = divmod(columns, target.nr)
     return [target.nr] * full + ([round_up(rest, target.lanes)] if rest else [])
 

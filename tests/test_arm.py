@@ -1,0 +1,109 @@
+"""The NEON build on emulated boards: kernel tests and whole models under QEMU, on the cores that people have.
+
+Needs Debian's g++-aarch64-linux-gnu and qemu-user. Without them the tests skip, unless EDGECNN_REQUIRE_ARM is set, as
+it is in CI: then their absence is a failure. Emulated time says nothing about speed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from graphs import classifier_like, feed, relative_error, yolo_like
+
+from edgecnn.graph import reference
+from edgecnn.graph.ir import Graph
+from edgecnn.importers import import_model
+from edgecnn.passes import run_passes
+from edgecnn.plan import build_plan, find_target
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CORES = ["cortex-a53", "cortex-a72"]
+
+
+def tool(*names: str) -> str:
+    """The first of these programs that is installed."""
+    for name in names:
+        found = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+        if found:
+            return found
+    message = f"{' or '.join(names)} is not installed"
+    if os.environ.get("EDGECNN_REQUIRE_ARM"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def arm_build() -> Path:
+    """The cross build of library, tests and ecnn-run; static programs."""
+    tool("aarch64-linux-gnu-g++")
+    cmake, build = tool("cmake"), REPOSITORY / "build" / "aarch64"
+    toolchain = REPOSITORY / "csrc" / "cmake" / "aarch64-linux-gnu.cmake"
+    configure = [
+        cmake,
+        "-S",
+        REPOSITORY / "csrc",
+        "-B",
+        build,
+        f"-DCMAKE_TOOLCHAIN_FILE={toolchain}",
+        "-DEDGECNN_TESTS=ON",
+    ]
+    for command in (configure, [cmake, "--build", build, "-j", str(os.cpu_count() or 1)]):
+        result = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return build
+
+
+def emulate(core: str, *command: object) -> str:
+    """Runs an aarch64 program on an emulated core and returns what it printed."""
+    qemu = tool("qemu-aarch64", "qemu-aarch64-static")
+    result = subprocess.run([qemu, "-cpu", core, *map(str, command)], capture_output=True, text=True, timeout=900)
+    assert result.returncode == 0, f"exit {result.returncode}: {result.stdout[-2000:]}{result.stderr[-2000:]}"
+    return result.stdout
+
+
+def run_on(core: str, build: Path, graph: Graph, inputs: dict[str, np.ndarray], folder: Path) -> dict[str, np.ndarray]:
+    """A graph, compiled here for ARMv8, run there."""
+    build_plan(graph, find_target("armv8")).save(folder / "model.ecnn")
+    options: list[object] = []
+    for i, name in enumerate(graph.inputs):
+        inputs[name].tofile(folder / f"in{i}")
+        options += ["--input", folder / f"in{i}"]
+    for i in range(len(graph.outputs)):
+        options += ["--output", folder / f"out{i}"]
+    printed = emulate(core, build / "ecnn-run", folder / "model.ecnn", "--threads", 2, *options)
+    assert "target armv8" in printed
+    return {s.name: np.fromfile(folder / f"out{i}", s.dtype).reshape(s.shape) for i, s in enumerate(graph.output_specs)}
+
+
+@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("program", ["kernel_test", "algo_test", "vision_test"])
+def test_kernels(arm_build: Path, program: str, core: str) -> None:
+    print(emulate(core, arm_build / program))
+
+
+@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("make", [yolo_like, classifier_like])
+def test_small_networks(arm_build: Path, make, core: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    graph = make()
+    inputs = feed(graph)
+    expected = reference.run(graph, inputs)
+    for name, array in run_on(core, arm_build, run_passes(graph), inputs, tmp_path).items():
+        assert relative_error(array, expected[name]) < 1e-5
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_yolo_lite(arm_build: Path, data_dir: Path, core: str, tmp_path: Path) -> None:
+    stem = data_dir / "darknet" / "yolo-lite" / "tiny-yolov2-trial3-noBatch"
+    graph = import_model(stem.with_suffix(".cfg"), stem.with_suffix(".weights"))
+    inputs = {"input": np.random.default_rng(0).random((1, 3, 224, 224), np.float32)}
+    expected = reference.run(graph, inputs)
+    for name, array in run_on(core, arm_build, run_passes(graph), inputs, tmp_path).items():
+        error = relative_error(array, expected[name])
+        print(f"YOLO-LITE on {core}: {name} differs by {error:.1e} of its largest value")
+        assert error < 1e-4
