@@ -350,6 +350,13 @@ class TestRefusals:
         with pytest.raises(UnsupportedOperator, match="computed"):
             import_tflite(model("TILE", [(2, 3), (2,)], {}))
 
+    def test_integer_arithmetic(self):
+        writer = ModelWriter()
+        x, y = writer.tensor("x", (2, 3), "int32"), writer.tensor("y", (2, 3), "int32")
+        writer.operator("ABS", [x], [y])
+        with pytest.raises(UnsupportedOperator, match="int32"):
+            import_tflite(writer.finish([x], [y], "net"))
+
     def test_shapes_that_do_not_fit(self):
         with pytest.raises(ModelFormatError, match="'y0'"):
             import_tflite(model("CONV_2D", [X, rand(5, 3, 3, 3), rand(5)], {"stride_h": 1, "stride_w": 1}))

@@ -29,6 +29,12 @@ ACTIVATIONS: dict[int, ops.Function] = {
     ACTIVATION_TANH: ops.Function("tanh"),
 }
 
+# Operators of the IR that work on integers too.
+_ANY_TYPE = (
+    *(ops.Cast, ops.Concat, ops.Expand, ops.Pad, ops.Reshape),
+    *(ops.Slice, ops.Split, ops.Tile, ops.Transpose),
+)
+
 
 class Context:
     """The graph that is being built and the operator that is being imported.
@@ -152,6 +158,7 @@ class Context:
 
     def add(self, op: ops.Op, inputs: Sequence[str]) -> str:
         """Adds a step on the way to the result; returns its value."""
+        self._check_inputs(op, inputs)
         return self.builder.add(op, inputs, f"{self.names[self.operator.outputs[0]]}/{type(op).__name__.lower()}")
 
     def result(self, op: ops.Op, inputs: Sequence[str]) -> None:
@@ -166,12 +173,20 @@ class Context:
 
     def results(self, op: ops.Op, inputs: Sequence[str], outputs: Sequence[int] | None = None) -> None:
         """Adds a node whose outputs are the operator's (all of them, or those given)."""
+        self._check_inputs(op, inputs)
         outputs = self.operator.outputs if outputs is None else outputs
         names = [self.names[o] for o in outputs]
         made = self.builder.add_multi(op, inputs, names[0], names)
         if len(made) != len(outputs):
             raise self.damaged(f"has {len(outputs)} outputs instead of {len(made)}")
         self.values.update(zip(outputs, made))
+
+    def _check_inputs(self, op: ops.Op, inputs: Sequence[str]) -> None:
+        """Raises UnsupportedOperator for arithmetic on other types than float32."""
+        for name in inputs:
+            dtype = self.builder.values[name].dtype
+            if dtype == np.float16 or (dtype != np.float32 and not isinstance(op, _ANY_TYPE)):
+                raise self.unsupported(f"reads {name!r}, which is {dtype}")
 
     def padding(
         self, size: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
