@@ -1,0 +1,216 @@
+"""From the bytes of an ``.onnx`` file to plain Python objects, with every size checked before it is believed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Union
+
+import numpy as np
+
+from edgecnn.errors import MissingDependency, ModelError, ModelFormatError, UnsupportedOperator
+from edgecnn.graph.ir import MAX_ELEMENTS
+
+Source = Union[str, "os.PathLike[str]", bytes]
+
+MIN_OPSET, MAX_OPSET = 7, 28
+MAX_FILE = (1 << 31) - 1  # what protobuf itself allows
+
+# TensorProto.DataType -> (dtype, the field that holds its elements where raw_data does not)
+DTYPES: dict[int, tuple[type[np.generic], str]] = {
+    1: (np.float32, "float_data"),
+    2: (np.uint8, "int32_data"),
+    3: (np.int8, "int32_data"),
+    4: (np.uint16, "int32_data"),
+    5: (np.int16, "int32_data"),
+    6: (np.int32, "int32_data"),
+    7: (np.int64, "int64_data"),
+    9: (np.bool_, "int32_data"),
+    10: (np.float16, "int32_data"),
+    11: (np.float64, "double_data"),
+    12: (np.uint32, "uint64_data"),
+    13: (np.uint64, "uint64_data"),
+}
+COMPUTED = ("float32", "int32", "int64")  # dtypes of values in the IR
+
+
+@dataclass(frozen=True)
+class OnnxNode:
+    """A NodeProto. Missing optional inputs and outputs have the name ""."""
+
+    kind: str
+    domain: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+
+class OnnxFile:
+    """A parsed model file.
+
+    Attributes
+    ----------
+    label
+        The file as messages name it.
+    size
+        Number of bytes of the file.
+    """
+
+    def __init__(self, source: Source) -> None:
+        onnx = _onnx()
+        self.folder: Path | None = None
+        if isinstance(source, bytes):
+            self.label, self.name, data = "model.onnx", "model", source
+        else:
+            self.label, self.name = os.fspath(source), Path(source).stem
+            self.folder = Path(source).resolve().parent
+            data = _read(Path(source), self.label)
+        self.size = len(data)
+        from google.protobuf.message import DecodeError
+
+        try:
+            self.model = onnx.ModelProto.FromString(data)
+        except DecodeError as error:
+            raise ModelFormatError(f"{self.label}: not an ONNX model, or a damaged one ({error})") from None
+        self.graph = self.model.graph
+        if not self.model.HasField("graph") or not self.graph.node:
+            raise ModelFormatError(f"{self.label}: not an ONNX model, or one without a graph")
+        self.opset = self._opset()
+        self.initializers: dict[str, Any] = {}
+        for tensor in self.graph.initializer:
+            if not tensor.name or tensor.name in self.initializers:
+                raise ModelFormatError(f"{self.label}: the initializer {tensor.name!r} stands twice or has no name")
+            self.initializers[tensor.name] = tensor
+        if self.graph.sparse_initializer:
+            raise UnsupportedOperator(f"{self.label}: sparse weights; export the model with dense ones")
+
+    def nodes(self) -> list[OnnxNode]:
+        """The nodes of the main graph, in the order of the file."""
+        return [
+            OnnxNode(
+                kind=node.op_type,
+                domain="" if node.domain == "ai.onnx" else node.domain,
+                name=node.name,
+                inputs=tuple(node.input),
+                outputs=tuple(node.output),
+                attributes={a.name: self._attribute(node, a) for a in node.attribute},
+            )
+            for node in self.graph.node
+        ]
+
+    def array(self, tensor: Any) -> np.ndarray:
+        """A TensorProto as an array (read-only where it can share the bytes of the file)."""
+        label = f"{self.label}: tensor {tensor.name!r}"
+        if tensor.data_type not in DTYPES:
+            raise UnsupportedOperator(
+                f"{label} has element type {tensor.data_type}, which edgecnn does not compute with (float32, and "
+                "float16 weights, are supported; int8 is planned)"
+            )
+        dtype, field = DTYPES[tensor.data_type]
+        shape = tuple(tensor.dims)
+        count = 1
+        for d in shape:
+            count *= max(d, 0)
+        if min(shape, default=0) < 0 or count > MAX_ELEMENTS:
+            raise ModelFormatError(f"{label} claims the shape {shape}")
+        nbytes = count * np.dtype(dtype).itemsize
+        if tensor.data_location == tensor.EXTERNAL:
+            flat = self._external(tensor, label, np.dtype(dtype), count)
+        elif tensor.HasField("raw_data"):
+            if len(tensor.raw_data) != nbytes:
+                raise ModelFormatError(
+                    f"{label} of shape {shape} needs {nbytes} bytes; the file has {len(tensor.raw_data)}"
+                )
+            flat = np.frombuffer(tensor.raw_data, np.dtype(dtype).newbyteorder("<")).astype(dtype, copy=False)
+        else:
+            elements = getattr(tensor, field)
+            if len(elements) != count:
+                raise ModelFormatError(f"{label} of shape {shape} needs {count} elements; the file has {len(elements)}")
+            if dtype is np.float16:  # its bits, as integers
+                flat = np.array(elements, np.uint16).view(np.float16)
+            else:
+                flat = np.array(elements, dtype)
+        return flat.reshape(shape)
+
+    def _external(self, tensor: Any, label: str, dtype: np.dtype, count: int) -> np.ndarray:
+        """The elements of a tensor that lies in a file beside the model."""
+        if self.folder is None:
+            raise ModelFormatError(f"{label} is in another file; give the path of the model instead of its bytes")
+        entries = {e.key: e.value for e in tensor.external_data}
+        location = entries.get("location", "")
+        if not location or os.path.isabs(location) or "\0" in location:
+            raise ModelFormatError(f"{label} claims to be in {location!r}, which is no file beside the model")
+        path = (self.folder / location).resolve()
+        if self.folder not in path.parents:
+            raise ModelFormatError(f"{label} claims to be in {location!r}, outside the model's folder")
+        if not path.is_file():
+            raise ModelError(f"{label} is in {location!r}, which is missing beside the model")
+        nbytes = count * dtype.itemsize
+        try:
+            offset = int(entries.get("offset", "0"))
+            length = int(entries.get("length", str(nbytes)))
+        except ValueError:
+            raise ModelFormatError(f"{label} has an offset or a length that is no number") from None
+        if offset < 0 or length != nbytes or offset + length > path.stat().st_size:
+            raise ModelFormatError(
+                f"{label} needs {nbytes} bytes; {location!r} has {path.stat().st_size}, and {length} of them from "
+                f"{offset} on are said to be it"
+            )
+        try:
+            flat = np.fromfile(path, dtype.newbyteorder("<"), count, offset=offset)
+        except OSError as error:
+            raise ModelError(f"{label}: {location!r} cannot be read: {error.strerror}") from error
+        return flat.astype(dtype, copy=False)
+
+    def _opset(self) -> int:
+        versions = [o.version for o in self.model.opset_import if o.domain in ("", "ai.onnx")]
+        if not versions:
+            raise ModelFormatError(f"{self.label}: not an ONNX model, or one that does not say its operator set")
+        opset = int(max(versions))
+        if not MIN_OPSET <= opset <= MAX_OPSET:
+            raise UnsupportedOperator(
+                f"{self.label}: operator set {opset}; edgecnn reads {MIN_OPSET} to {MAX_OPSET} "
+                "(onnx.version_converter changes the set of a model)"
+            )
+        return opset
+
+    def _attribute(self, node: Any, attribute: Any) -> Any:
+        """The value of an AttributeProto: a number, text, list or array. Graphs and other kinds stay as they are."""
+        kind = attribute.type
+        if kind == attribute.FLOAT:
+            return float(attribute.f)
+        if kind == attribute.INT:
+            return int(attribute.i)
+        if kind == attribute.STRING:
+            return attribute.s.decode("utf-8", "replace")
+        if kind == attribute.TENSOR:
+            return self.array(attribute.t)
+        if kind == attribute.FLOATS:
+            return [float(v) for v in attribute.floats]
+        if kind == attribute.INTS:
+            return [int(v) for v in attribute.ints]
+        if kind == attribute.UNDEFINED:
+            raise ModelFormatError(f"{self.label}: {node.op_type}: the attribute {attribute.name!r} has no type")
+        return attribute
+
+
+def _onnx() -> Any:
+    try:
+        import onnx
+    except ImportError:
+        raise MissingDependency.for_extra("onnx", "onnx", "reading .onnx files") from None
+    return onnx
+
+
+def _read(path: Path, label: str) -> bytes:
+    try:
+        if path.stat().st_size > MAX_FILE:
+            raise ModelFormatError(f"{label}: larger than an ONNX file can be ({MAX_FILE} bytes)")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{label}: no such file") from None
+    except OSError as error:
+        raise ModelError(f"{label}: cannot be read: {error.strerror}") from error
