@@ -366,6 +366,26 @@ def test_random_networks_compute_the_same(seed):
     assert count(after, ops.BatchNorm) == 0
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_random_networks_natively(seed):
+    """The runtime agrees with the reference however far the graph was rewritten."""
+    pytest.importorskip("edgecnn._core")
+    from edgecnn.backends.native import NativeBackend
+    from edgecnn.plan.program import build_plan
+
+    graph = random_network(1000 + seed)
+    rng = np.random.default_rng(seed)
+    feed = {s.name: rng.standard_normal(s.shape).astype(np.float32) for s in graph.input_specs}
+    expected = run(graph, feed, np.float64)
+    for which in ((), passes.PORTABLE, passes.DEFAULT):
+        backend = NativeBackend(build_plan(passes.run_passes(graph, which)))
+        actual = backend.predict(feed)
+        backend.close()
+        for name, array in expected.items():
+            scale = max(np.abs(array).max(), 1e-30)
+            np.testing.assert_allclose(actual[name] / scale, array / scale, rtol=0, atol=2e-5)
+
+
 # Single passes.
 
 
@@ -626,10 +646,15 @@ def test_reshape_groups():
 def test_a_long_chain_does_not_recurse():
     n = Nchw()
     x = n.input(1, 1, 2, 2)
-    for i in range(3000):
+    for i in range(1200):
         x = n.act(x, "relu" if i % 2 else "abs")
     graph = n.finish(x)
-    assert len(passes.run_passes(graph).nodes) == 3000
+    assert len(passes.run_passes(graph).nodes) == 1200
+    n = Nchw()
+    x = n.flatten(n.conv(n.input(1, 3, 4, 4), 4))
+    for i in range(1200):
+        x = n.act(x, "relu" if i % 2 else "abs")
+    assert count(passes.run_passes(n.finish(n.dense(x, 2))), ops.Transpose) == 1
 
 
 # Real models. Those of NCHW formats end with a transpose at the input and one per map that they put out.

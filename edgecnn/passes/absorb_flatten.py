@@ -43,21 +43,18 @@ def _absorb(rw: Rewriter, reshape: Node, transpose: Node) -> None:
 
 def _dense_readers(rw: Rewriter, value: str) -> list[Node] | None:
     """The fully connected layers that *value* reaches, if through functions it reaches nothing else."""
-    if value in rw.graph.outputs:
-        return None
     found: list[Node] = []
-    for reader in rw.readers(value):
-        if isinstance(reader.op, ops.Unary):
-            behind = _dense_readers(rw, reader.outputs[0])
-            if behind is None:
-                return None
-            found.extend(behind)
-        elif (
-            isinstance(reader.op, ops.Dense)
-            and reader.inputs.count(value) == 1
-            and rw.array(reader.inputs[1]) is not None
-        ):
-            found.append(reader)
-        else:
+    ahead = [value]
+    while ahead:
+        value = ahead.pop()
+        if value in rw.graph.outputs:
             return None
+        for reader in rw.readers(value):
+            op, inputs = reader.op, reader.inputs
+            if isinstance(op, ops.Unary):
+                ahead.append(reader.outputs[0])
+            elif isinstance(op, ops.Dense) and inputs.count(value) == 1 and rw.array(inputs[1]) is not None:
+                found.append(reader)
+            else:
+                return None
     return found
