@@ -4,6 +4,7 @@
 
 #include "algo/rows-inl.h"
 #include "algo/step.h"
+#include "algo/transpose-inl.h"
 #include "simd/math-inl.h"
 
 namespace edgecnn {
@@ -12,6 +13,8 @@ namespace EC_ISA {
 struct SoftmaxStep {
   // With inner > 1, columns that are worked on together: their maxima and sums stay in the L1 cache.
   static constexpr int64_t kStrip = 64;
+  // Rows shorter than this are faster as columns.
+  static constexpr int64_t kShortRow = 32;
 
   static int64_t strips(const SoftmaxParams& p) { return ceil_div(p.inner, kStrip); }
 
@@ -28,6 +31,12 @@ struct SoftmaxStep {
     float* y = static_cast<float*>(args.out[0]);
     if (p.inner == 1) {
       const RowRange rows(p.outer, p.n, begin, end);
+      if (p.n < kShortRow) {
+        for (int64_t r = rows.first; r < rows.last; r += kStrip) {
+          short_rows(p.n, smaller(kStrip, rows.last - r), x + r * p.n, y + r * p.n, p.log != 0);
+        }
+        return;
+      }
       for (int64_t r = rows.first; r < rows.last; ++r) row(p.n, x + r * p.n, y + r * p.n, p.log != 0);
       return;
     }
@@ -66,6 +75,15 @@ struct SoftmaxStep {
       const Vec scale = broadcast(1.0f / reduce_add(sum));
       map_row(n, y, y, lowest, [&](Vec v) { return mul(v, scale); });
     }
+  }
+
+  // Up to kStrip rows of n contiguous elements, transposed and back.
+  static void short_rows(int64_t n, int64_t rows, const float* x, float* y, bool log_of) {
+    alignas(kAlignment) float columns[kShortRow * kStrip];
+    __builtin_memset(columns, 0, static_cast<size_t>(n * kStrip) * sizeof(float));
+    transpose(rows, n, x, n, columns, 1, kStrip);
+    strip(n, kStrip, rows, columns, columns, log_of);
+    transpose(n, rows, columns, kStrip, y, 1, n);
   }
 
   // n rows of `columns` neighbouring columns, rows `stride` apart.
