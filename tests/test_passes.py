@@ -539,6 +539,20 @@ def test_only_plain_pools_of_ungrouped_convolutions_are_fused():
     assert count(after, ops.MaxPool) == count(after, ops.Unary) == 0
 
 
+def test_scale_and_shift_are_a_depthwise_convolution():
+    n = Nchw()
+    x = n.max_pool(n.input(1, 4, 6, 6))
+    y = n.concat(x, n.act(n.batch_norm(x)))
+    graph = n.finish(n.conv(n.act(n.batch_norm(y), "leaky", 0.1), 3), n.batch_norm(n.input(2, 5, name="rows")))
+    after = optimised(graph)
+    scales = [m.op for m in nodes(after, ops.Conv) if m.op.groups > 1]
+    assert scales == [
+        ops.Conv(groups=4, activation=Function("relu")),
+        ops.Conv(groups=8, activation=Function("leaky", 0.1)),
+    ]
+    assert count(passes.run_passes(graph, passes.PORTABLE), ops.Conv) == 1
+
+
 PATTERNS = {
     "swish": lambda n, x: n.binary("mul", n.act(x, "sigmoid"), x),
     "mish": lambda n, x: n.binary("mul", x, n.act(n.act(x, "softplus"), "tanh")),

@@ -15,6 +15,7 @@ from edgecnn.passes.fuse_pad import fuse_pad
 from edgecnn.passes.fuse_patterns import fuse_patterns
 from edgecnn.passes.fuse_pool import fuse_pool
 from edgecnn.passes.fuse_residual import fuse_residual
+from edgecnn.passes.fuse_scale import fuse_scale
 from edgecnn.passes.layout import layout
 from edgecnn.passes.matmul_to_dense import matmul_to_dense
 from edgecnn.passes.pool_last import pool_last
@@ -37,6 +38,7 @@ FUSIONS: tuple[Pass, ...] = (
     fuse_patterns,  # swish, mish, hardswish, ... spelled out become one function
     eliminate,
     fuse_pad,  # zeros around a map become padding
+    fuse_scale,  # scale and shift per channel become a depthwise convolution
     pool_last,  # convolution, pool, function: the function may come first
     fuse_activation,  # functions go into what makes their input
     fuse_residual,  # additions go into the convolution before them,
