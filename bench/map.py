@@ -7,8 +7,8 @@ stretched to the input by Pillow's bilinear filter, which rounds to 8 bits, conf
 picture, NMS per class at IoU .45, VOC every-point average precision at IoU .5, "difficult" boxes ignored. Exit status 1
 where a figure is off by more than .01.
 
-The last column is what `edgecnn.Detector` gives, which does not round while it resizes and clips after NMS. The sets are
-so small that a grey level more or less moves a figure by .02: the figures are for parity, not benchmarks.
+The last column is what `edgecnn.Detector` gives, which does not round while it resizes and clips after NMS. The sets
+are so small that a grey level more or less moves a figure by .02: the figures are for parity, not benchmarks.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def detect_by_the_method(predictor: edgecnn.Predictor) -> Callable[[Path], Found
     def detect(path: Path) -> Found:
         with Image.open(path) as image:
             size = np.array(image.size * 2, np.float32)
-            pixels = np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR), np.float32)
+            pixels = np.asarray(image.convert("RGB").resize((width, height), Image.BILINEAR), np.float32)
         outputs = predictor.run(np.ascontiguousarray(pixels.transpose(2, 0, 1)[np.newaxis] / np.float32(255)))
         xyxy, scores, class_ids = decoder(outputs, CONFIDENCE)
         xyxy = np.clip(xyxy, 0, 1)

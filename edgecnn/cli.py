@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgecnn import __version__
 from edgecnn.errors import EdgeCNNError, InputError
-
-BACKENDS = ("auto", "native", "onnxruntime", "tflite", "reference")
+from edgecnn.predictor import BACKENDS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,7 +79,7 @@ def named_shape(text: str) -> tuple[str, tuple[int, ...]]:
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     parser = argparse.ArgumentParser(prog="edgecnn", description="CNNs on ARM boards: from a picture to boxes.")
-    parser.add_argument("--version", action="version", version=f"edgecnn {version()}")
+    parser.add_argument("--version", action="version", version=f"edgecnn {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     detect = _picture_command(commands, "detect", "find objects in pictures, videos and cameras", "digits")
@@ -155,16 +155,6 @@ def _picture_command(commands: Any, name: str, help_text: str, default_model: st
     parser.add_argument("--labels", metavar="FILE", help="names of the classes, one per line")
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON; - is standard output")
     return parser
-
-
-def version() -> str:
-    """The installed version, or "development" in a source tree."""
-    from importlib import metadata
-
-    try:
-        return metadata.version("edgecnn")
-    except metadata.PackageNotFoundError:
-        return "development"
 
 
 def write_json(target: str, value: object) -> None:

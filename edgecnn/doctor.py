@@ -7,6 +7,7 @@ import platform
 import sys
 from typing import Any
 
+from edgecnn import __version__
 from edgecnn.benchmark import machine
 
 BACKENDS = {
@@ -20,9 +21,7 @@ def examine() -> dict[str, Any]:
     """The findings as plain data, ready for JSON."""
     import numpy
 
-    from edgecnn.cli import version
-
-    findings: dict[str, Any] = {"edgecnn": version(), "python": platform.python_version(), "numpy": numpy.__version__}
+    findings: dict[str, Any] = {"edgecnn": __version__, "python": platform.python_version(), "numpy": numpy.__version__}
     findings["machine"] = machine.describe()
     findings["native"] = _native()
     findings["backends"] = {name: _first_version(modules) for name, modules in BACKENDS.items()}
@@ -57,22 +56,18 @@ def as_text(findings: dict[str, Any]) -> str:
 def _native() -> dict[str, Any]:
     try:
         from edgecnn import _core
-
-        return dict(_core.cpu_info())
     except ImportError as error:
         return {"error": str(error)}
+    runnable = [target["name"] for target in _core.targets() if target["supported"]]
+    return {**_core.cpu_info(), "targets": runnable}
 
 
 def _native_text(info: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {_plain(value)}" for key, value in info.items())
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return " ".join(map(str, value)) or "none"
-    if isinstance(value, dict):
-        return " ".join(f"{k}:{v}" for k, v in value.items())
-    return str(value)
+    caches = ", ".join(
+        f"{label} {info[key] // 1024} KiB" for label, key in (("L1d", "l1d_bytes"), ("L2", "l2_bytes")) if info.get(key)
+    )
+    others = ", ".join(name for name in info["targets"] if name != info["target"])
+    return f"{info['target']}" + (f" (also runs {others})" if others else "") + (f", {caches}" if caches else "")
 
 
 def _clock(m: dict[str, Any]) -> str:

@@ -9,12 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgecnn import __version__
 from edgecnn.benchmark import machine, report
 from edgecnn.benchmark.measure import Job, Result, measure
-from edgecnn.cli import BACKENDS, count, guarded, version, write_json
+from edgecnn.cli import count, guarded, write_json
+from edgecnn.cli_models import find_model
 from edgecnn.errors import InputError
 from edgecnn.graph.dump import summary
 from edgecnn.graph.ir import Graph
+from edgecnn.importers import import_model
+from edgecnn.predictor import BACKENDS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,31 +96,23 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         settings = {"seconds": options.seconds, "frames": options.frames, "image": options.image, "size": options.size}
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        head = {"edgecnn": version(), "date": when, "machine": before, "machine_after": after, "settings": settings}
+        head = {"edgecnn": __version__, "date": when, "machine": before, "machine_after": after, "settings": settings}
         write_json(options.json, {**head, "models": models})
     return status
 
 
 def _files(model: str, weights: str | None) -> tuple[Path, str | None, str]:
     """Path, weights, and a remark for the title."""
-    path = Path(model)
-    if not path.suffix or not path.exists():
-        from edgecnn import zoo
-
-        if path.suffix in (".cfg", ".onnx", ".tflite", ".ecnn"):
-            raise InputError(f"{path}: no such file")
-        files = zoo.resolve(model)
-        return files.model, str(files.weights) if files.weights else None, ""
-    if path.suffix == ".cfg" and weights is None and not path.with_suffix(".weights").exists():
-        return path, "random", "random weights"
+    path, weights = find_model(model, weights)
+    if path.suffix == ".cfg" and path.exists() and weights is None and not path.with_suffix(".weights").exists():
+        weights = "random"
     return path, weights, "random weights" if weights and weights.startswith("random") else ""
 
 
 def _graph(path: Path, weights: str | None, shapes: dict[str, tuple[int, ...]] | None = None) -> Graph | None:
+    """The graph, for the facts about it. A compiled model has none."""
     if path.suffix == ".ecnn":
         return None
-    from edgecnn.importers import import_model
-
     return import_model(path, weights, shapes)
 
 

@@ -1,0 +1,133 @@
+"""``edgecnn inspect`` and ``edgecnn convert``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edgecnn.cli import shapes_of, write_json
+from edgecnn.errors import InputError
+from edgecnn.graph.ir import Graph, TensorSpec
+from edgecnn.graph.metadata import Metadata
+
+FORMATS = (".ecnn", ".onnx", ".tflite")
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """Prints the table of layers: as the file has them, simplified; of an .ecnn the compiled ones."""
+    path, weights = find_model(options.model, options.weights)
+    if path.suffix.lower() == ".ecnn":
+        return _inspect_compiled(path, options)
+    from edgecnn.graph.dump import inspect_text, summary
+    from edgecnn.passes import PORTABLE, run_passes
+
+    graph = run_passes(read_graph(options.model, weights, shapes_of(options)), PORTABLE)
+    if options.json:
+        write_json(options.json, summary(graph))
+    if options.json != "-":
+        print(inspect_text(graph))
+        if options.explain:
+            from edgecnn.plan import build_plan
+
+            print(f"\n{build_plan(run_passes(graph)).explain()}")
+    return 0
+
+
+def _inspect_compiled(path: Path, options: argparse.Namespace) -> int:
+    from edgecnn.backends.native import NativeBackend
+
+    if options.explain or options.input_shape:
+        raise InputError(f"{path}: --explain and --input-shape need the model that this .ecnn was made from")
+    backend = NativeBackend(path.read_bytes(), source=str(path))
+    info = backend.info
+    kernels = [" + ".join(kernel for kernel, owner, _ in info.steps if owner == i) for i in range(len(info.layers))]
+    rows = [{**layer, "shape": list(layer["shape"]), "kernel": kernel} for layer, kernel in zip(info.layers, kernels)]
+    facts = {"name": info.name, "source": str(path), "target": backend.target, "arena_bytes": backend.arena_bytes}
+    if options.json:
+        specs = {"inputs": _specs(info.inputs), "outputs": _specs(info.outputs)}
+        write_json(options.json, {**facts, **specs, "layers": rows})
+    if options.json != "-":
+        print(f"{info.name}, compiled for {backend.target}, arena {backend.arena_bytes / 1024:.0f} KiB")
+        width = max((len(row["name"]) for row in rows), default=0)
+        for row in rows:
+            shape = "x".join(map(str, row["shape"]))
+            kernel = row["kernel"] or "(a view)"
+            print(f"{row['name']:<{width}}  {row['op']:<13} {shape:<16} {row['flops'] / 1e6:>8.1f} MFLOP  {kernel}")
+        print(_about(info.metadata))
+    return 0
+
+
+def _specs(specs: Sequence[TensorSpec]) -> list[dict[str, object]]:
+    return [{"name": spec.name, "shape": list(spec.shape), "dtype": str(spec.dtype)} for spec in specs]
+
+
+def _about(metadata: Metadata) -> str:
+    """What the model knows beside its layers."""
+    lines = []
+    if metadata.task:
+        picture = f"picture as {metadata.preprocess.color}, resized by {metadata.preprocess.resize}"
+        lines.append(f"task    {metadata.task}; {picture}")
+    for head in metadata.heads:
+        lines.append(f"head    {head.output}: {head.kind}, {head.classes} classes, {len(head.anchors)} anchors")
+    if metadata.labels:
+        shown = ", ".join(metadata.labels[:8]) + (", ..." if len(metadata.labels) > 8 else "")
+        lines.append(f"labels  {len(metadata.labels)}: {shown}")
+    return "\n".join(lines)
+
+
+def convert(options: argparse.Namespace) -> int:
+    """Writes a model in another format."""
+    output = Path(options.output)
+    suffix = output.suffix.lower()
+    if suffix not in FORMATS:
+        raise InputError(f"-o {output}: unknown format {suffix!r}; choose one of {', '.join(FORMATS)}")
+    if options.target and suffix != ".ecnn":
+        raise InputError(f"--target goes with an .ecnn only; {suffix} files run on any machine")
+    path, weights = find_model(options.model, options.weights)
+    if path.suffix.lower() == ".ecnn":
+        raise InputError(f"{path}: an .ecnn cannot be converted; give the model that it was made from")
+    if output.exists() and output.samefile(path):
+        raise InputError(f"-o {output}: this is the model itself")
+    from edgecnn.passes import PORTABLE, run_passes
+
+    graph = run_passes(read_graph(options.model, weights, shapes_of(options)), PORTABLE)
+    if suffix == ".ecnn":
+        from edgecnn.plan import build_plan, find_target
+
+        build_plan(run_passes(graph), find_target(options.target) if options.target else None).save(output)
+    elif suffix == ".onnx":
+        from edgecnn.exporters.onnx import export_onnx
+
+        export_onnx(graph, output)
+    else:
+        from edgecnn.exporters.tflite import export_tflite
+
+        export_tflite(graph, output)
+    print(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
+    return 0
+
+
+def find_model(model: str, weights: str | None) -> tuple[Path, str | None]:
+    """Path and weights of a model file, or of a zoo model where *model* is a bare word and no file."""
+    path = Path(model)
+    if path.suffix.lower() in (".cfg", *FORMATS, ".weights") or path.exists() or path.name != model:
+        return path, weights
+    from edgecnn.zoo import resolve
+
+    files = resolve(model)
+    return files.model, weights or (str(files.weights) if files.weights else None)
+
+
+def read_graph(model: str, weights: str | None, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph:
+    """Imports a model file or a zoo model; what the zoo knows of the latter goes into the metadata."""
+    from edgecnn.importers import import_model
+
+    path, weights = find_model(model, weights)
+    graph = import_model(path, weights, shapes)
+    if str(path) == model:
+        return graph
+    from edgecnn.zoo import resolve
+
+    files = resolve(model)
+    return graph.with_metadata(labels=files.labels, preprocess=files.preprocess)
