@@ -110,8 +110,19 @@ struct ConvStep {
     int n, y, x;  // of the output, or of the pooled output
   };
 
+  // A 1x1 layer over whole pictures is one over a single long row: no tile is cut by the end of one.
+  static ConvParams flattened(const ConvParams& params) {
+    ConvParams p = params;
+    if (p.kernel_h == 1 && p.kernel_w == 1 && p.stride_h == 1 && p.stride_w == 1 && p.pad_top == 0 &&
+        p.pad_left == 0 && p.out_h == p.in_h && p.out_w == p.in_w && !p.pool) {
+      p.in_w = p.out_w = p.batch * p.in_h * p.in_w;
+      p.batch = p.in_h = p.out_h = 1;
+    }
+    return p;
+  }
+
   struct Worker {
-    const ConvParams& p;
+    const ConvParams p;
     const float* in;
     const float* residual;
     float* out;
@@ -129,7 +140,7 @@ struct ConvStep {
     int first_h, last_h;  // kernel rows of the piece at hand
 
     Worker(const ConvParams& params, const StepArgs& args)
-        : p(params),
+        : p(flattened(params)),
           in(static_cast<const float*>(args.in[0])),
           residual(static_cast<const float*>(args.in[3])),
           out(static_cast<float*>(args.out[0])),
@@ -138,12 +149,12 @@ struct ConvStep {
                               params.out_c / params.groups, params.groups, args.in[1], args.in[2])),
           cut(tile_cut(params)),
           merged(merges_taps(params)),
-          unit_h(params.pool ? params.out_h / 2 : params.out_h),
-          unit_w(params.pool ? params.out_w / 2 : params.out_w),
-          pixels(params.pool ? 4 : 1),
-          extent_h((params.kernel_h - 1) * params.dilation_h + 1),
-          extent_w((params.kernel_w - 1) * params.dilation_w + 1),
-          in_row(int64_t{params.in_w} * params.in_stride) {
+          unit_h(p.pool ? p.out_h / 2 : p.out_h),
+          unit_w(p.pool ? p.out_w / 2 : p.out_w),
+          pixels(p.pool ? 4 : 1),
+          extent_h((p.kernel_h - 1) * p.dilation_h + 1),
+          extent_w((p.kernel_w - 1) * p.dilation_w + 1),
+          in_row(int64_t{p.in_w} * p.in_stride) {
       make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, p.residual, p.pool, &epilogue);
       const int channels = p.in_c / p.groups;
       const int64_t row_bytes = int64_t{p.kernel_w} * channels * kPanelWidth * sizeof(float);
@@ -218,76 +229,70 @@ struct ConvStep {
       }
     }
 
-    // The usual case of `point`: units of one row, all windows inside the picture, no residual.
-    bool point_inside(Pixel at, int count, Tile* t) const {
-      const int scale = p.pool ? 2 : 1;
-      const int y = at.y * scale * p.stride_h - p.pad_top, x = at.x * scale * p.stride_w - p.pad_left;
-      const int last_y = y + (scale - 1) * p.stride_h, last_x = x + (count * scale - 1) * p.stride_w;
-      if (p.residual || at.x + count > unit_w || y < 0 || last_y + extent_h > p.in_h || x < 0 ||
-          last_x + extent_w > p.in_w) {
-        return false;
-      }
-      const int64_t right = int64_t{p.stride_w} * p.in_stride, down = p.stride_h * in_row;
-      const float* pixel = in + (int64_t{at.n} * p.in_h + y) * in_row + int64_t{x} * p.in_stride;
-      const float** slot = scratch.table;
+    // Pointers from `first` on for the rows of n units: `right` apart, the lower ones of a quad `down` below.
+    void spread(const float* first, int64_t right, int64_t down, int n, const float** slot) const {
       if (p.pool) {
-        for (int u = 0; u < count; ++u, pixel += 2 * right, slot += 4) {
-          slot[0] = pixel;
-          slot[1] = pixel + right;
-          slot[2] = pixel + down;
-          slot[3] = pixel + down + right;
+        for (int u = 0; u < n; ++u, first += 2 * right, slot += 4) {
+          slot[0] = first;
+          slot[1] = first + right;
+          slot[2] = first + down;
+          slot[3] = first + down + right;
         }
       } else {
-        for (int u = 0; u < count; ++u, pixel += right) slot[u] = pixel;
+        for (int u = 0; u < n; ++u, first += right) slot[u] = first;
       }
-      t->a_step = 0;
-      set_runs(scratch.inside_runs, merged, t);
-      return true;
     }
 
-    // Sets the pixel pointers of a tile of `count` units beginning at `at`; returns the unit behind them.
-    Pixel point(Pixel at, int count, Tile* t) {
-      if (point_inside(at, count, t)) {
-        at.x += count;
-        if (at.x == unit_w) at = {at.n + (at.y + 1 == unit_h), at.y + 1 == unit_h ? 0 : at.y + 1, 0};
-        return at;
-      }
-      int ys[kTileRows], xs[kTileRows], ns[kTileRows];
-      int rows = 0;
-      bool inside_y = true, inside_x = true;
-      for (int u = 0; u < count; ++u) {
-        for (int q = 0; q < pixels; ++q, ++rows) {
-          const int oy = p.pool ? 2 * at.y + (q >> 1) : at.y, ox = p.pool ? 2 * at.x + (q & 1) : at.x;
-          const int y = oy * p.stride_h - p.pad_top, x = ox * p.stride_w - p.pad_left;
-          inside_y &= y >= 0 && y + extent_h <= p.in_h;
-          inside_x &= x >= 0 && x + extent_w <= p.in_w;
-          ys[rows] = y;
-          xs[rows] = x;
-          ns[rows] = at.n;
-          if (p.residual) {
-            residuals[rows] = residual + ((int64_t{at.n} * p.out_h + oy) * p.out_w + ox) * p.residual_stride;
-          }
+    Pixel after(Pixel at, int n) const {
+      at.x += n;
+      if (at.x == unit_w) at = {at.n + (at.y + 1 == unit_h), at.y + 1 == unit_h ? 0 : at.y + 1, 0};
+      return at;
+    }
+
+    // Sets the pixel pointers of a tile of `count` units beginning at `start`; returns the unit behind them.
+    Pixel point(Pixel start, int count, Tile* t) {
+      const int scale = p.pool ? 2 : 1;
+      bool inside_x = true, inside_y = true;
+      Pixel at = start;
+      for (int done = 0; done < count;) {
+        const int n = smaller(count - done, unit_w - at.x);
+        const int oy = at.y * scale, ox = at.x * scale;
+        const int y = oy * p.stride_h - p.pad_top, x = ox * p.stride_w - p.pad_left;
+        inside_y &= y >= 0 && y + (scale - 1) * p.stride_h + extent_h <= p.in_h;
+        inside_x &= x >= 0 && x + (n * scale - 1) * p.stride_w + extent_w <= p.in_w;
+        if (inside_x && inside_y) {
+          spread(in + (int64_t{at.n} * p.in_h + y) * in_row + int64_t{x} * p.in_stride,
+                 int64_t{p.stride_w} * p.in_stride, p.stride_h * in_row, n, scratch.table + done * pixels);
         }
-        if (++at.x == unit_w) {
-          at.x = 0;
-          if (++at.y == unit_h) {
-            at.y = 0;
-            ++at.n;
-          }
+        if (p.residual) {
+          const int64_t stride = p.residual_stride;
+          spread(residual + ((int64_t{at.n} * p.out_h + oy) * p.out_w + ox) * stride, stride,
+                 p.out_w * stride, n, residuals + done * pixels);
         }
+        done += n;
+        at = after(at, n);
       }
-      if (inside_y && inside_x) {
-        for (int i = 0; i < rows; ++i)
-          scratch.table[i] = in + (int64_t{ns[i]} * p.in_h + ys[i]) * in_row + int64_t{xs[i]} * p.in_stride;
+      if (inside_x && inside_y) {
         t->a_step = 0;
         set_runs(scratch.inside_runs, merged, t);
       } else {
-        t->a_step = kTileRows;
         const bool by_row = merged && inside_x;
-        for (int i = 0; i < rows; ++i) point_runs(by_row, ns[i], ys[i], xs[i], scratch.table + i);
+        t->a_step = kTileRows;
         set_runs(by_row ? scratch.row_runs : scratch.tap_runs, by_row, t);
+        point_across(by_row, start, count);
       }
       return at;
+    }
+
+    // The same where some window crosses the border: a pointer for each run of each row.
+    void point_across(bool by_row, Pixel at, int count) const {
+      const float** slot = scratch.table;
+      for (int u = 0; u < count; ++u, at = after(at, 1)) {
+        for (int q = 0; q < pixels; ++q, ++slot) {
+          const int oy = p.pool ? 2 * at.y + (q >> 1) : at.y, ox = p.pool ? 2 * at.x + (q & 1) : at.x;
+          point_runs(by_row, at.n, oy * p.stride_h - p.pad_top, ox * p.stride_w - p.pad_left, slot);
+        }
+      }
     }
 
     void set_runs(const Run* runs, bool by_row, Tile* t) const {
