@@ -207,7 +207,82 @@ bool fuzz(Problem p, const char* name, const Target& target, Bench* bench, Rando
   return true;
 }
 
+// A valid problem of kind `name` that `change` has spoilt must be refused.
+template <class P, class Change>
+void check_refused(const char* name, const char* why, Change change) {
+  Random random(11);
+  for (const auto* kinds : {&answered_problems(), &unanswered_problems()}) {
+    for (const ProblemKind& kind : *kinds) {
+      if (std::string(kind.name) != name) continue;
+      Problem problem = kind.make(random, 4);
+      P p;
+      if (sizeof(P) != problem.params.size() * sizeof(int32_t)) std::abort();
+      std::memcpy(&p, problem.params.data(), sizeof(P));
+      change(&p);
+      std::memcpy(problem.params.data(), &p, sizeof(P));
+      current = std::string(name) + " with " + why;
+      OperandSizes sizes = problem.sizes(4, 8);
+      // Memory is not what is missing.
+      for (int i = 0; i < sizes.inputs; ++i) sizes.input_bytes[i] = int64_t{1} << 40;
+      sizes.output_bytes[0] = int64_t{1} << 40;
+      if (validate_step(problem.kind, problem.params.data(), sizes) == nullptr) fail("was accepted");
+    }
+  }
+}
+
+void check_refusals() {
+  check_refused<CopyParams>("Copy", "overlapping outputs", [](CopyParams* p) {
+    *p = {4, {1, 1, 1, 1, 3, 4}, {0, 0, 0, 0, 4, 1}, 0, {0, 0, 0, 0, 3, 1}, 0};
+  });
+  check_refused<CopyParams>("Copy", "an output written many times", [](CopyParams* p) {
+    *p = {4, {1, 1, 1, 1, 1 << 20, 1 << 10}, {0, 0, 0, 0, 0, 0}, 0, {0, 0, 0, 0, 0, 0}, 0};
+  });
+  check_refused<CopyParams>("Copy", "a start before the input", [](CopyParams* p) {
+    *p = {4, {1, 1, 1, 1, 1, 4}, {0, 0, 0, 0, 0, -1}, 2, {0, 0, 0, 0, 0, 1}, 0};
+  });
+  check_refused<BinaryParams>("Binary", "more elements than 64 bits count", [](BinaryParams* p) {
+    for (int32_t& d : p->dims) d = 1 << 29;
+    for (int32_t& stride : p->a_strides) stride = 0;
+    for (int32_t& stride : p->b_strides) stride = 0;
+  });
+  check_refused<BinaryParams>("Binary", "an unknown function", [](BinaryParams* p) { p->kind = 8; });
+  check_refused<UnaryParams>("Unary", "an unknown function", [](UnaryParams* p) { p->act = 27; });
+  check_refused<ReduceParams>("Reduce", "an unknown kind", [](ReduceParams* p) { p->kind = 6; });
+  check_refused<ReduceParams>("Reduce", "a negative size", [](ReduceParams* p) { p->outer = -1; });
+  check_refused<ArgMaxParams>("ArgMax", "nothing to choose from", [](ArgMaxParams* p) { p->n = 0; });
+  check_refused<CastParams>("Cast", "an unknown type", [](CastParams* p) { p->to = 3; });
+  check_refused<PadParams>("Pad", "a reflection beyond the picture", [](PadParams* p) {
+    p->mode = static_cast<int32_t>(PadMode::kReflect);
+    p->before[5] = p->dims[5];
+  });
+  check_refused<PadParams>("Pad", "no edge to repeat", [](PadParams* p) {
+    p->mode = static_cast<int32_t>(PadMode::kEdge);
+    p->dims[5] = 0;
+    p->before[5] = 1;
+  });
+  check_refused<ResizeParams>("Resize", "a scale of 0", [](ResizeParams* p) { p->scale_h = 0; });
+  check_refused<ResizeParams>("Resize", "an infinite scale", [](ResizeParams* p) { p->scale_w = INFINITY; });
+  check_refused<ResizeParams>("Resize", "a scale that is no number",
+                              [](ResizeParams* p) { p->scale_w = NAN; });
+  check_refused<MaxPoolParams>("MaxPool", "a stride of 0", [](MaxPoolParams* p) { p->stride_w = 0; });
+  check_refused<MaxPoolParams>("MaxPool", "pixels that overlap",
+                               [](MaxPoolParams* p) { p->out_stride = p->channels - 1; });
+  check_refused<MaxPoolParams>("MaxPool", "windows behind the picture",
+                               [](MaxPoolParams* p) { p->out_h += 100; });
+  check_refused<AvgPoolParams>("AvgPool", "negative padding", [](AvgPoolParams* p) { p->pad_bottom = -1; });
+  check_refused<LrnParams>("Lrn", "an empty window", [](LrnParams* p) { p->size = 0; });
+  check_refused<ConvParams>("Conv", "groups that do not divide",
+                            [](ConvParams* p) { p->groups = p->out_c + 1; });
+  check_refused<ConvParams>("Conv", "no groups", [](ConvParams* p) { p->groups = 0; });
+  check_refused<ConvParams>("Conv", "positions beyond 32 bits",
+                            [](ConvParams* p) { p->stride_h = p->out_h = 1 << 28; });
+  check_refused<MatMulParams>("MatMul", "a negative stride", [](MatMulParams* p) { p->a_batch_stride = -1; });
+  current = "kind 99";
+  if (validate_step(static_cast<StepKind>(99), nullptr, {}) == nullptr) fail("was accepted");
+}
+
 int run_all(unsigned seed) {
+  check_refusals();
   Bench bench;
   int count = 0;
   const Target* const* targets = compiled_targets(&count);
