@@ -175,7 +175,7 @@ def load(
         in a backend's own format, the imported graph is exported to it. "auto": native, or, for what it cannot run,
         the file's own runtime where that is installed, with a warning.
     threads
-        Threads that one run uses. Default: the cores this process may use, at most 4.
+        Threads that one run uses. Default: the physical cores this process may use, at most 4.
     input_shapes
         Input name -> shape, in the layout of the file; fixes symbolic sizes or changes fixed ones.
 
@@ -291,7 +291,9 @@ def make_backend(name: str, graph: Graph, threads: int, source: str) -> Backend:
 def check_threads(threads: int | None) -> int:
     """The number of threads to use; InputError unless it is a whole number from 1 to 256."""
     if threads is None:
-        return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        from edgecnn import _core
+
+        return min(4, int(_core.cpu_info()["physical_cores"]))
     if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or not 1 <= threads <= MAX_THREADS:
         raise InputError(f"threads must be a whole number from 1 to {MAX_THREADS}, not {threads!r}")
     return int(threads)

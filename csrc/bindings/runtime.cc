@@ -3,6 +3,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "cpu/caches.h"
+#include "cpu/cores.h"
 #include "cpu/features.h"
 #include "runtime/context.h"
 #include "runtime/program.h"
@@ -43,6 +46,13 @@ std::shared_ptr<LoadedProgram> load_program(const py::buffer& buffer) {
   }
   if (!error.empty()) throw py::value_error(error);
   return loaded;
+}
+
+std::vector<uint64_t> io_bytes(const Program& program, bool inputs) {
+  std::vector<uint64_t> bytes;
+  const int count = inputs ? program.input_count() : program.output_count();
+  for (int i = 0; i < count; ++i) bytes.push_back(inputs ? program.input_bytes(i) : program.output_bytes(i));
+  return bytes;
 }
 
 // Runs a program on numpy arrays.
@@ -152,9 +162,31 @@ py::list targets() {
   return result;
 }
 
+std::string core_name(uint64_t midr) {
+  const CoreDesign* design = find_core_design(midr);
+  if (design) return design->name;
+  char text[32];
+  std::snprintf(text, sizeof(text), "MIDR 0x%08llx", static_cast<unsigned long long>(midr));
+  return text;
+}
+
+// {name of the core design: how many of these cores}
+py::dict name_cores(const std::vector<uint64_t>& midrs) {
+  py::dict names;
+  for (const uint64_t midr : midrs) {
+    const py::str name(core_name(midr));
+    names[name] = names.contains(name) ? names[name].cast<int>() + 1 : 1;
+  }
+  return names;
+}
+
+py::tuple cache_sizes(const CacheSizes& sizes) { return py::make_tuple(sizes.l1d_bytes, sizes.l2_bytes); }
+
 py::dict cpu_info() {
   py::dict info;
   info["target"] = best_target().name;
+  info["physical_cores"] = available_physical_cores();
+  if (!host_midrs().empty()) info["core_designs"] = name_cores(host_midrs());
   info["l1d_bytes"] = host_cache_sizes().l1d_bytes;
   info["l2_bytes"] = host_cache_sizes().l2_bytes;
   return info;
@@ -173,7 +205,21 @@ void bind_runtime(py::module_& m) {
         "{step: (number, [(field, type), ...])}; types: i int32, f float32, d int32[6]");
   m.def("function_numbers", function_numbers, "{'unary' | 'binary' | 'reduce': {name: number}}");
   m.def("targets", targets, "The compiled targets, best first: name, lanes, mr, nr, supported");
-  m.def("cpu_info", cpu_info, "The target chosen for this CPU, and its cache sizes in bytes");
+  m.def("cpu_info", cpu_info,
+        "The best target for this CPU, the physical cores that this process may use, cache sizes in bytes");
+  // The parts of cpu_info, for machines described by files.
+  m.def(
+      "name_cores", [](const std::string& cpuinfo) { return name_cores(midrs_of_cpuinfo(cpuinfo)); },
+      py::arg("cpuinfo"), "{core design: how many} of the text of an ARM machine's /proc/cpuinfo");
+  m.def(
+      "read_cache_sizes",
+      [](const std::string& cpu_folder, const std::string& cpuinfo) {
+        const std::vector<uint64_t> midrs = midrs_of_cpuinfo(cpuinfo);
+        return cache_sizes(read_cache_sizes(cpu_folder, midrs.empty() ? 0 : midrs[0]));
+      },
+      py::arg("cpu_folder"), py::arg("cpuinfo") = "", "(L1 data, L2 of one core) in bytes");
+  m.def("count_physical_cores", count_physical_cores, py::arg("cpu_folder"), py::arg("cpus"),
+        "Physical cores that these processors belong to");
   m.def("crc32", [](const py::buffer& b) {
     const py::buffer_info info = b.request();
     return crc32(info.ptr, static_cast<size_t>(info.size * info.itemsize));
@@ -182,6 +228,9 @@ void bind_runtime(py::module_& m) {
       .def(py::init(&load_program), py::arg("bytes"),
            "Copies and checks the bytes; ValueError says what is wrong")
       .def_property_readonly("metadata", [](const LoadedProgram& p) { return p.program.metadata(); })
+      .def_property_readonly("input_bytes", [](const LoadedProgram& p) { return io_bytes(p.program, true); })
+      .def_property_readonly("output_bytes",
+                             [](const LoadedProgram& p) { return io_bytes(p.program, false); })
       .def_property_readonly("target", [](const LoadedProgram& p) { return p.program.target().name; })
       .def_property_readonly("arena_bytes", [](const LoadedProgram& p) { return p.program.arena_bytes(); })
       .def_property_readonly("scratch_bytes",

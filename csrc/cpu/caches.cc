@@ -1,24 +1,14 @@
 #include "cpu/caches.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
+
+#include "cpu/cores.h"
+#include "cpu/files.h"
 
 namespace edgecnn {
 namespace {
-
-// The first line of a small file; empty where it cannot be read.
-std::string read_line(const std::string& path) {
-  char line[256] = "";
-  if (std::FILE* file = std::fopen(path.c_str(), "re")) {
-    if (!std::fgets(line, sizeof(line), file)) line[0] = '\0';
-    std::fclose(file);
-  }
-  line[std::strcspn(line, "\n")] = '\0';
-  return line;
-}
 
 // "32K", "2M" or "1048576" in bytes.
 size_t parse_size(const std::string& text) {
@@ -49,10 +39,11 @@ size_t count_cpus(const std::string& list) {
 
 }  // namespace
 
-CacheSizes read_cache_sizes(const char* cpu_folder) {
-  CacheSizes sizes;
+CacheSizes read_cache_sizes(const std::string& cpu_folder, uint64_t midr) {
+  const CoreDesign* design = find_core_design(midr);
+  CacheSizes sizes = design ? design->caches : CacheSizes{};
   for (int i = 0; i < 8; ++i) {
-    const std::string folder = std::string(cpu_folder) + "/cache/index" + std::to_string(i) + "/";
+    const std::string folder = cpu_folder + "/cache/index" + std::to_string(i) + "/";
     const std::string level = read_line(folder + "level");
     if (level.empty()) break;
     const size_t bytes = parse_size(read_line(folder + "size"));
@@ -66,7 +57,8 @@ CacheSizes read_cache_sizes(const char* cpu_folder) {
 }
 
 const CacheSizes& host_cache_sizes() {
-  static const CacheSizes sizes = read_cache_sizes("/sys/devices/system/cpu/cpu0");
+  static const CacheSizes sizes =
+      read_cache_sizes("/sys/devices/system/cpu/cpu0", host_midrs().empty() ? 0 : host_midrs()[0]);
   return sizes;
 }
 

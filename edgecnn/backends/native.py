@@ -64,6 +64,9 @@ class NativeBackend:
             self.info = read_info(program.metadata, source)
         except ValueError as error:
             raise ModelFormatError(f"{source}: {error}") from error
+        for specs, sizes in ((self.info.inputs, program.input_bytes), (self.info.outputs, program.output_bytes)):
+            if [spec.nbytes for spec in specs] != sizes:
+                raise ModelFormatError(f"{source}: its metadata and its program disagree on inputs and outputs")
         self.inputs: tuple[TensorSpec, ...] = self.info.inputs
         self.outputs: tuple[TensorSpec, ...] = self.info.outputs
         self.arena_bytes: int = program.arena_bytes

@@ -1,0 +1,114 @@
+#include "cpu/cores.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <set>
+#include <thread>
+
+#include "cpu/files.h"
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+namespace edgecnn {
+namespace {
+
+constexpr uint32_t kArm = 0x41;
+constexpr size_t KiB = 1024;
+
+// A second-level cache that cores share counts by each core's part.
+constexpr CoreDesign kDesigns[] = {
+    {kArm, 0xD03, "Cortex-A53", {32 * KiB, 128 * KiB}},  // Pi 3, Zero 2 W: 512 KiB for four
+    {kArm, 0xD04, "Cortex-A35", {32 * KiB, 128 * KiB}},
+    {kArm, 0xD05, "Cortex-A55", {32 * KiB, 128 * KiB}},
+    {kArm, 0xD07, "Cortex-A57", {32 * KiB, 512 * KiB}},  // Jetson Nano: 2 MiB for four
+    {kArm, 0xD08, "Cortex-A72", {32 * KiB, 256 * KiB}},  // Pi 4: 1 MiB for four
+    {kArm, 0xD09, "Cortex-A73", {32 * KiB, 256 * KiB}},
+    {kArm, 0xD0A, "Cortex-A75", {64 * KiB, 256 * KiB}},
+    {kArm, 0xD0B, "Cortex-A76", {64 * KiB, 512 * KiB}},  // Pi 5: its own
+    {kArm, 0xD0C, "Neoverse-N1", {64 * KiB, 1024 * KiB}},
+    {kArm, 0xD40, "Neoverse-V1", {64 * KiB, 1024 * KiB}},
+    {kArm, 0xD41, "Cortex-A78", {64 * KiB, 256 * KiB}},
+    {kArm, 0xD42, "Cortex-A78AE", {64 * KiB, 256 * KiB}},  // Jetson Orin
+};
+
+std::string trimmed(const std::string& text) {
+  const size_t first = text.find_first_not_of(" \t");
+  if (first == std::string::npos) return "";
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+std::vector<int> allowed_cpus() {
+  std::vector<int> cpus;
+#if defined(__linux__)
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) {
+    for (int i = 0; i < CPU_SETSIZE; ++i) {
+      if (CPU_ISSET(i, &set)) cpus.push_back(i);
+    }
+  }
+#endif
+  if (cpus.empty()) {
+    for (unsigned i = 0; i < std::max(1u, std::thread::hardware_concurrency()); ++i)
+      cpus.push_back(static_cast<int>(i));
+  }
+  return cpus;
+}
+
+}  // namespace
+
+const CoreDesign* find_core_design(uint64_t midr) {
+  const uint32_t implementer = (midr >> 24) & 0xFF, part = (midr >> 4) & 0xFFF;
+  for (const CoreDesign& design : kDesigns) {
+    if (design.implementer == implementer && design.part == part) return &design;
+  }
+  return nullptr;
+}
+
+std::vector<uint64_t> midrs_of_cpuinfo(const std::string& text) {
+  std::vector<uint64_t> midrs;
+  size_t begin = 0;
+  while (begin < text.size()) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const size_t colon = text.find(':', begin);
+    if (colon < end) {
+      const std::string key = trimmed(text.substr(begin, colon - begin));
+      const uint64_t value = std::strtoull(text.substr(colon + 1, end - colon - 1).c_str(), nullptr, 0);
+      // The implementer is the first of a processor's fields.
+      if (key == "CPU implementer") {
+        midrs.push_back((value & 0xFF) << 24 | 0xF << 16);
+      } else if (!midrs.empty() && key == "CPU variant") {
+        midrs.back() |= (value & 0xF) << 20;
+      } else if (!midrs.empty() && key == "CPU part") {
+        midrs.back() |= (value & 0xFFF) << 4;
+      } else if (!midrs.empty() && key == "CPU revision") {
+        midrs.back() |= value & 0xF;
+      }
+    }
+    begin = end + 1;
+  }
+  return midrs;
+}
+
+const std::vector<uint64_t>& host_midrs() {
+  static const std::vector<uint64_t> midrs = midrs_of_cpuinfo(read_text("/proc/cpuinfo"));
+  return midrs;
+}
+
+int count_physical_cores(const std::string& cpu_folder, const std::vector<int>& cpus) {
+  std::set<std::string> cores;
+  for (const int cpu : cpus) {
+    const std::string name = "cpu" + std::to_string(cpu);
+    const std::string siblings = read_line(cpu_folder + "/" + name + "/topology/thread_siblings_list");
+    cores.insert(siblings.empty() ? name : siblings);
+  }
+  return static_cast<int>(cores.size());
+}
+
+int available_physical_cores() {
+  return std::max(1, count_physical_cores("/sys/devices/system/cpu", allowed_cpus()));
+}
+
+}  // namespace edgecnn

@@ -1,0 +1,39 @@
+// The cores of a machine: of which design each is, and how many can work at once.
+#ifndef EDGECNN_CPU_CORES_H_
+#define EDGECNN_CPU_CORES_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "algo/step.h"
+
+namespace edgecnn {
+
+// A design of an ARM core, known by two fields of its register MIDR_EL1.
+struct CoreDesign {
+  uint32_t implementer, part;
+  const char* name;
+  CacheSizes caches;  // on the boards that have it, for systems that do not tell
+};
+
+// nullptr for one that is not in the table.
+const CoreDesign* find_core_design(uint64_t midr);
+
+// The MIDR_EL1 of each processor in the text of /proc/cpuinfo, in its order; empty on other architectures.
+std::vector<uint64_t> midrs_of_cpuinfo(const std::string& text);
+
+// Those of this machine, read once.
+const std::vector<uint64_t>& host_midrs();
+
+// How many physical cores the processors `cpus` belong to. `cpu_folder` is sysfs' "/sys/devices/system/cpu";
+// where it does not tell, each processor counts as a core.
+int count_physical_cores(const std::string& cpu_folder, const std::vector<int>& cpus);
+
+// Physical cores that this process may run on, at least 1. Asked of the system at each call: affinity
+// changes.
+int available_physical_cores();
+
+}  // namespace edgecnn
+
+#endif  // EDGECNN_CPU_CORES_H_
