@@ -1,0 +1,154 @@
+"""edgecnn-bench: statistics, agreement of outputs, and whole runs on small models. No time is a condition here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.benchmark import cli, measure, report
+from edgecnn.benchmark.measure import Job, Result, difference, statistics
+
+SMALL = (
+    "[net]\nwidth=16\nheight=16\nchannels=3\n"
+    "[convolutional]\nfilters=8\nsize=3\npad=1\nactivation=leaky\n[avgpool]\n[softmax]\n"
+)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.cfg"
+    path.write_text(SMALL)
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Exit status, standard output, standard error."""
+    try:
+        status = cli.main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_statistics() -> None:
+    values = statistics([float(i) for i in range(1, 102)])
+    assert values == {"min": 1, "median": 51, "p95": 96, "max": 101, "fps": 1e3 / 51, "frames": 101}
+    assert statistics([]) == {}
+
+
+def test_difference() -> None:
+    a = {"x": np.array([1.0, -4.0], np.float32)}
+    assert difference(a, {"x": np.array([1.0, -4.0], np.float32)}) == 0
+    assert difference(a, {"x": np.array([1.0, -3.0], np.float32)}) == 0.25
+    assert difference(a, {"x": np.array([1.0, np.nan], np.float32)}) == float("inf")
+    assert difference(a, {"x": np.zeros(3, np.float32)}) == float("inf")
+    assert difference(a, {"y": np.zeros(2, np.float32)}) == float("inf")
+    assert difference(a, {}) == float("inf")
+
+
+def test_frames_are_sums_of_stages() -> None:
+    result = Result(Job("m", None, "native", 1))
+    result.times = {"preprocess": [1.0, 2.0], "inference": [10.0, 20.0], "postprocess": [0.5, 0.5]}
+    assert result.total == [11.5, 22.5]
+    result.times = {"preprocess": [], "inference": [10.0, 20.0], "postprocess": []}
+    assert result.total == [10.0, 20.0]
+
+
+def test_table() -> None:
+    good = Result(Job("m", None, "auto", 2), backend="native", load_ms=5, first_ms=2, peak_mib=30)
+    good.times["inference"] = [1.0, 2.0, 3.0]
+    bad = Result(Job("m", None, "tflite", 2), backend="tflite", difference=0.5)
+    bad.times["inference"] = [1.0]
+    absent = Result(Job("m", None, "onnxruntime", 2), error="it is not installed")
+    lines = report.table("title", [good, bad, absent]).splitlines()
+    assert lines[0] == "title" and lines[1].split() == list(report.COLUMNS)
+    assert " ".join(lines[2].split()) == "native 2 1.00 2.00 2.90 3.00 500.0 - - 5 2.0 30 0e+00"
+    assert "DIFFER 5e-01" in lines[3]
+    assert lines[4] == "  onnxruntime, 2 threads: cannot run: it is not installed"
+    assert report.row(absent) == {"backend": "onnxruntime", "threads": 2, "error": "it is not installed"}
+    assert report.row(good)["frame"]["median"] == 2.0 and report.row(good)["agrees"]
+
+
+def test_whole_run(capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path) -> None:
+    target = tmp_path / "rows.json"
+    status, out, _ = run(
+        capsys, small, "--backend", "native,reference", "--frames", 25, "--threads", "1,2", "--json", target
+    )
+    assert status == 0 and "random weights" in out and "cannot run" not in out
+    data = json.loads(target.read_text())
+    (model,) = data["models"]
+    assert model["inputs"] == {"input": [1, 3, 16, 16]} and model["parameters"] > 0 and model["mflop"] > 0
+    assert data["machine"]["cores"] >= 1 and data["settings"]["frames"] == 25
+    rows = model["results"]
+    assert [(row["backend"], row["threads"]) for row in rows] == [
+        ("native", 1), ("reference", 1), ("native", 2), ("reference", 2)
+    ]  # fmt: skip
+    for row in rows:
+        assert row["frame"]["frames"] == 25 and row["agrees"] and row["peak_rss_mib"] > 1
+        assert row["frame"]["min"] <= row["frame"]["median"] <= row["frame"]["p95"] <= row["frame"]["max"]
+        assert list(row["stages"]) == ["inference"]
+
+
+def test_all_backends_on_a_detector(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    pytest.importorskip("ai_edge_litert")
+    status, out, err = run(capsys, "digits", "--frames", 10, "--size", 96, "--json", "-")
+    assert status == 0 and err == ""
+    (model,) = json.loads(out)["models"]
+    assert model["inputs"] == {"input": [1, 3, 96, 96]}
+    assert [row["ran_on"] for row in model["results"]] == ["native", "onnxruntime", "tflite"]
+    for row in model["results"]:
+        assert list(row["stages"]) == ["preprocess", "inference", "postprocess"]
+        assert row["agrees"] and row["output_difference"] < 1e-4
+
+
+def test_backend_that_cannot_run(capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path) -> None:
+    compiled = tmp_path / "small.ecnn"
+    from edgecnn.cli import main
+
+    assert main(["convert", str(small), "--weights", "random", "-o", str(compiled)]) == 0
+    status, out, _ = run(capsys, compiled, "--backend", "native,onnxruntime", "--frames", 10)
+    assert status == 0 and "onnxruntime, 1 threads: cannot run: " in out and "native backend only" in out
+    status, out, _ = run(capsys, compiled, "--backend", "onnxruntime", "--frames", 10)
+    assert status == 1
+
+
+def test_outputs_that_differ(capsys: pytest.CaptureFixture[str], small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "difference", lambda a, b: 0.5)
+    status, out, err = run(capsys, small, "--backend", "native", "--frames", 10)
+    assert status == 1 and "DIFFER" in out and "outputs differ" in err
+
+
+def test_process_that_dies(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = measure._Runner(Job(str(small), "random", "native", 1))
+    runner._process.kill()
+    runner.ask("load")
+    assert runner.result.error == "its process died (signal 9)"
+    runner.close()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("digits", "--backend", "gpu"),
+        ("digits", "--threads", "1,0"),
+        ("digits", "--seconds", "0"),
+        ("digits", "--frames", "-1"),
+        ("digits", "--size", "big"),
+    ],
+)
+def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:
+    status, out, err = run(capsys, *arguments)
+    assert status == 2 and out == "" and "usage: edgecnn-bench" in err
+
+
+def test_errors_are_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for model, mentions in ((tmp_path / "absent.cfg", "no such file"), ("digit", "did you mean digits")):
+        status, out, err = run(capsys, model, "--json", "-")
+        assert status == 1 and out == "" and mentions in err and len(err.splitlines()) == 1
