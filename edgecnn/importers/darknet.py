@@ -56,6 +56,7 @@ REFUSED_OPTIONS = {
     "extra": ("reorg",),
     "background": ("region",),
 }
+MAX_LABELS = 100_000  # more classes than that are not numbered: a small file can claim 2^29 of them
 REFUSED_FILES = {"tree": ("region", "softmax"), "map": ("region",)}
 
 
@@ -158,7 +159,7 @@ class _Network:
             color="grey" if self.channels == 1 else "rgb",
             resize="letterbox" if self.net.flag("letter_box") else "stretch",
         )
-        labels = _labels(self.path, count) if task else ()
+        labels = _labels(self.path, count) if task and count <= MAX_LABELS else ()
         return Metadata(str(self.path), labels, preprocess, tuple(self.heads), task)
 
     # What the layers below are made of.
