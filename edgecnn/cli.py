@@ -197,7 +197,7 @@ def _models_list(options: argparse.Namespace) -> int:
     from edgecnn import zoo
     from edgecnn.errors import DownloadError
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for entry in zoo.list_models():
         try:
             state = "shipped" if entry.shipped else "here" if zoo.is_available(entry.name) else "to pull"

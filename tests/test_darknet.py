@@ -369,7 +369,7 @@ class TestWeightFile:
         ("count", "mentions"),
         [
             (17, "holds 17 floats .* needs 18: the file is cut short"),
-            (20, "holds 20 floats .* needs 18: the file is damaged"),
+            (20, "holds 20 floats .* needs 18: the .cfg is cut short"),
             (9, "batch_normalize=0 in every layer, which needs 9"),
             (0, "holds 0 floats"),
         ],

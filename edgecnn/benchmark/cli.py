@@ -120,7 +120,7 @@ def _resized(graph: Graph | None, size: int) -> dict[str, tuple[int, ...]]:
     """The shapes of all picture inputs with height and width *size*."""
     if graph is None:
         raise InputError("--size: the sizes of a compiled .ecnn are fixed; give the model that it was made from")
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for spec in graph.input_specs:
         if len(spec.shape) == 4 and spec.shape[1] in (1, 3, 4):
             shapes[spec.name] = (*spec.shape[:2], size, size)

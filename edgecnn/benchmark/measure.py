@@ -255,7 +255,7 @@ class _Loaded:
     def burst(self, seconds: float, frames: int | None) -> dict[str, list[float]]:
         for _ in range(WARM_UP_FRAMES):
             self.frame()
-        rows = []
+        rows: list[dict[str, float]] = []
         end = time.perf_counter() + seconds
         while len(rows) < frames if frames is not None else (not rows or time.perf_counter() < end):
             rows.append(self.frame())

@@ -105,7 +105,7 @@ class WeightFile:
         if size == 4 * needed.total:
             return
         rest = f" and {size % 4} bytes" if size > 0 and size % 4 else ""
-        hint = "the file is damaged, or belongs to another .cfg"
+        hint = "the .cfg is cut short, or the file belongs to another one"
         if needed.batch_norm and found == needed.total - needed.batch_norm:
             hint = f"the file fits a .cfg with batch_normalize=0 in every layer, which needs {found}"
         elif needed.plain and found == needed.total + needed.plain:
