@@ -3,32 +3,34 @@
 #include <algorithm>
 #include <cmath>
 
+#include "vision/quad.h"
+
 namespace edgecnn::vision {
 namespace {
 
-constexpr int kRowUnit = 1 << 14;       // 1.0 must fit an int16, and 255 times it an int32
-constexpr int kRowPad = 4;              // the column filter reads four channels where a pixel has three
+// Combined rows are kept in units of 2^-6 instead of 2^-14: 255 * 2^6 fits an int16.
+constexpr int kRowShift = 8;
+constexpr int kLanes = 4;       // channels of a filtered pixel, whatever the source has
+constexpr int kPixels = 2;      // filtered together: two sums in flight hide the latency of either
+constexpr int kTapsAtOnce = 4;  // of Quad
+constexpr int kStreams = 8;     // rows that prefetchers are trusted to follow
+constexpr float kUnit = static_cast<float>(FilterAxis::kUnit) * (FilterAxis::kUnit >> kRowShift);
 constexpr float kBorderPixel = 127.5f;  // Darknet fills the border with .5
 
-// Integer weights with exactly the sum kRowUnit, so that a flat picture stays flat: round the running sum.
-void quantize(const FilterAxis& axis, std::vector<int16_t>* quantized) {
-  quantized->assign(axis.weight.size(), 0);
-  for (size_t i = 0; i < axis.first.size(); ++i) {
-    double sum = 0;
-    int before = 0;
-    for (int k = 0; k < axis.count[i]; ++k) {
-      sum += axis.weight[i * axis.taps + k];
-      const int after = k + 1 == axis.count[i] ? kRowUnit : static_cast<int>(std::lround(sum * kRowUnit));
-      (*quantized)[i * axis.taps + k] = static_cast<int16_t>(after - before);
-      before = after;
-    }
-  }
+// Reads a byte of each cache line. Combining more rows than a core's prefetcher can follow waits for memory
+// at every line; rows read one by one before come in at full speed. In the cycle model 1920x1080 to 224x224
+// gains 36 % on the A53 and 50 % on the A72 by it; pictures of few rows per output lose 3 %, hence kStreams.
+void fetch(const uint8_t* row, size_t size) {
+  constexpr size_t kCacheLine = 64;
+  const volatile uint8_t* bytes = row;
+  for (size_t i = 0; i < size; i += kCacheLine) static_cast<void>(bytes[i]);
 }
 
 // out[i] = sum over k of weights[k] * rows[k * stride + i], in blocks that stay in registers.
 void combine_rows(const uint8_t* rows, ptrdiff_t stride_bytes, const int16_t* weights, int count, size_t size,
-                  float* out) {
+                  int16_t* out) {
   constexpr size_t kBlock = 32;
+  constexpr int32_t kHalf = 1 << (kRowShift - 1);
   size_t i = 0;
   for (; i + kBlock <= size; i += kBlock) {
     int32_t sum[kBlock] = {};
@@ -37,52 +39,107 @@ void combine_rows(const uint8_t* rows, ptrdiff_t stride_bytes, const int16_t* we
       const int16_t weight = weights[k];
       for (size_t j = 0; j < kBlock; ++j) sum[j] += weight * static_cast<int16_t>(source[j]);
     }
-    for (size_t j = 0; j < kBlock; ++j) out[i + j] = static_cast<float>(sum[j]);
+    for (size_t j = 0; j < kBlock; ++j) out[i + j] = static_cast<int16_t>((sum[j] + kHalf) >> kRowShift);
   }
   for (; i < size; ++i) {
     int32_t sum = 0;
     for (int k = 0; k < count; ++k) sum += weights[k] * rows[k * stride_bytes + static_cast<ptrdiff_t>(i)];
-    out[i] = static_cast<float>(sum);
+    out[i] = static_cast<int16_t>((sum + kHalf) >> kRowShift);
   }
 }
 
-// How a filtered pixel of up to four channels becomes one of the tensor.
-struct PixelWriter {
-  int red, green, blue;  // channel of the source that holds each colour
-  bool mix_grey;
-  int lane[3];  // channel of the source for each channel of the tensor
-  float factor[3];
-  float offset[3];
-  ptrdiff_t channel_stride;
-  int channels;
+// One row of filtered pixels. Lanes that the source does not have hold the next pixel's channels, which
+// nobody reads.
+template <int kChannels>
+void filter_columns(const FilterAxis& axis, const int16_t* row, int32_t* out) {
+  const int16_t* weight = axis.weight.data();
+  for (size_t x = 0; x < axis.first.size(); x += kPixels) {
+    const int16_t* a = row + static_cast<ptrdiff_t>(axis.first[x]) * kChannels;
+    const int16_t* b = row + static_cast<ptrdiff_t>(axis.first[x + 1]) * kChannels;
+    Quad sum_a, sum_b;
+    for (int k = 0; k < axis.taps; k += kTapsAtOnce) {
+      sum_a.add_taps(a + k * kChannels, kChannels, weight + k);
+      sum_b.add_taps(b + k * kChannels, kChannels, weight + axis.taps + k);
+    }
+    sum_a.store(out);
+    sum_b.store(out + kLanes);
+    weight += kPixels * axis.taps;
+    out += kPixels * kLanes;
+  }
+}
 
-  PixelWriter(PixelFormat source, const InputFormat& format) : channels(format.channels()) {
-    const bool grey = source == PixelFormat::kGrey;
+// How filtered pixels become those of the tensor.
+class PixelWriter {
+ public:
+  PixelWriter(PixelFormat source, const InputFormat& format)
+      : channels_(format.channels()), grey_source_(source == PixelFormat::kGrey) {
     const bool rgb = source == PixelFormat::kRgb || source == PixelFormat::kRgba;
-    red = grey || rgb ? 0 : 2;
-    green = grey ? 0 : 1;
-    blue = grey || !rgb ? 0 : 2;
-    mix_grey = format.color == ColorOrder::kGrey && !grey;
-    lane[0] = format.color == ColorOrder::kRgb ? red : blue;
-    lane[1] = green;
-    lane[2] = format.color == ColorOrder::kRgb ? blue : red;
-    for (int c = 0; c < 3; ++c) {
-      factor[c] = format.scale[c] / kRowUnit;
-      offset[c] = -format.mean[c] * format.scale[c];
+    reversed_ = rgb != (format.color == ColorOrder::kRgb);
+    luma_red_ = rgb ? 0 : 2;
+    for (int c = 0; c < channels_; ++c) {
+      factor_[c] = format.scale[c] / kUnit;
+      offset_[c] = -format.mean[c] * format.scale[c];
     }
-    channel_stride = format.channels_first ? static_cast<ptrdiff_t>(format.width) * format.height
-                                           : static_cast<ptrdiff_t>(1);
+    const ptrdiff_t plane = static_cast<ptrdiff_t>(format.width) * format.height;
+    channel_stride_ = format.channels_first ? plane : 1;
+    pixel_stride_ = format.channels_first ? 1 : channels_;
   }
 
-  void write(const float* pixel, float* out) const {
-    if (mix_grey) {  // ITU-R BT.601 luma, as OpenCV and Pillow mix it
-      const float luma = .299f * pixel[red] + .587f * pixel[green] + .114f * pixel[blue];
-      out[0] = luma * factor[0] + offset[0];
-      return;
+  ptrdiff_t pixel_stride() const { return pixel_stride_; }
+
+  // `filtered`: kLanes values per pixel.
+  void write(const int32_t* filtered, int count, float* out) const {
+    if (grey_source_) {
+      for (int c = 0; c < channels_; ++c) {
+        float* p = out + c * channel_stride_;
+        for (int x = 0; x < count; ++x) p[x * pixel_stride_] = value(filtered[x * kLanes], c);
+      }
+    } else if (channels_ == 1) {  // ITU-R BT.601 luma, as OpenCV and Pillow mix it
+      for (int x = 0; x < count; ++x) {
+        const int32_t* pixel = filtered + static_cast<ptrdiff_t>(x) * kLanes;
+        const float luma = .299f * static_cast<float>(pixel[luma_red_]) +
+                           .587f * static_cast<float>(pixel[1]) +
+                           .114f * static_cast<float>(pixel[2 - luma_red_]);
+        out[x * pixel_stride_] = luma * factor_[0] + offset_[0];
+      }
+    } else if (pixel_stride_ == 1) {
+      write_color<1>(filtered, count, out);
+    } else {
+      write_color<3>(filtered, count, out);
     }
-    for (int c = 0; c < channels; ++c) out[c * channel_stride] = pixel[lane[c]] * factor[c] + offset[c];
   }
+
+ private:
+  float value(int32_t filtered, int channel) const {
+    return static_cast<float>(filtered) * factor_[channel] + offset_[channel];
+  }
+
+  // The stride is known to the compiler, so that it can transpose in vectors.
+  template <int kPixelStride>
+  void write_color(const int32_t* filtered, int count, float* out) const {
+    const int c0 = reversed_ ? 2 : 0;
+    const int c2 = 2 - c0;
+    float* __restrict first = out + c0 * channel_stride_;
+    float* __restrict second = out + channel_stride_;
+    float* __restrict third = out + c2 * channel_stride_;
+    for (ptrdiff_t x = 0; x < count; ++x) {
+      first[x * kPixelStride] = value(filtered[x * kLanes], c0);
+      second[x * kPixelStride] = value(filtered[x * kLanes + 1], 1);
+      third[x * kPixelStride] = value(filtered[x * kLanes + 2], c2);
+    }
+  }
+
+  int channels_;
+  bool grey_source_;
+  bool reversed_;  // the tensor has the channels in the other order
+  int luma_red_;
+  float factor_[3] = {};
+  float offset_[3] = {};
+  ptrdiff_t channel_stride_;
+  ptrdiff_t pixel_stride_;
 };
+
+int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 }  // namespace
 
@@ -118,13 +175,13 @@ void box_to_source(const Placement& p, const float box[4], float source[4]) {
   }
 }
 
-void FilterAxis::build(int source_size, int output_size) {
+void FilterAxis::build(int source_size, int output_size, int tap_multiple, int output_multiple) {
   const double step = static_cast<double>(source_size) / output_size;
   const double support = std::max(step, 1.0);  // half the width of the triangle, in source pixels
-  taps = std::min(source_size, 2 * static_cast<int>(std::ceil(support)) + 1);
-  first.assign(output_size, 0);
-  count.assign(output_size, 0);
-  weight.assign(static_cast<size_t>(output_size) * taps, 0.f);
+  taps = round_up(std::min(source_size, static_cast<int>(std::floor(2 * support)) + 1), tap_multiple);
+  first.assign(round_up(output_size, output_multiple), 0);
+  count.assign(first.size(), 0);
+  weight.assign(first.size() * taps, 0);
   for (int i = 0; i < output_size; ++i) {
     const double center = (i + .5) * step;
     const int begin = std::max(0, static_cast<int>(center - support + .5));
@@ -132,12 +189,19 @@ void FilterAxis::build(int source_size, int output_size) {
     const auto triangle = [&](int pixel) {
       return std::max(0.0, 1 - std::fabs((pixel + .5 - center) / support));
     };
-    double sum = 0;
-    for (int x = begin; x < end; ++x) sum += triangle(x);
+    double total = 0;
+    for (int x = begin; x < end; ++x) total += triangle(x);
     first[i] = begin;
     count[i] = end - begin;
-    float* w = &weight[static_cast<size_t>(i) * taps];
-    for (int x = begin; x < end; ++x) w[x - begin] = static_cast<float>(triangle(x) / sum);
+    // Rounding the running sum, not each weight, makes the sum exactly kUnit: a flat picture stays flat.
+    double sum = 0;
+    int before = 0;
+    for (int x = begin; x < end; ++x) {
+      sum += triangle(x);
+      const int after = static_cast<int>(std::lround(sum / total * kUnit));
+      weight[static_cast<size_t>(i) * taps + (x - begin)] = static_cast<int16_t>(after - before);
+      before = after;
+    }
   }
 }
 
@@ -148,10 +212,12 @@ void Letterbox::prepare(const PixelView& picture) {
   }
   placement_ = Placement();  // so that an allocation that fails below leaves no stale weights in use
   const Placement p = place(format_.resize, picture.width, picture.height, format_.width, format_.height);
-  columns_.build(picture.width, p.width);
-  rows_.build(picture.height, p.height);
-  quantize(rows_, &row_weights_);
-  row_.assign(static_cast<size_t>(picture.width) * bytes_per_pixel(picture.format) + kRowPad, 0.f);
+  columns_.build(picture.width, p.width, kTapsAtOnce, kPixels);
+  rows_.build(picture.height, p.height, 1, 1);
+  // The last pixels read taps of weight 0, and lanes, behind the end of the row.
+  const size_t row_pixels = static_cast<size_t>(picture.width) + columns_.taps;
+  row_.assign(row_pixels * bytes_per_pixel(picture.format) + kLanes, 0);
+  filtered_.assign(columns_.first.size() * kLanes, 0);
   source_format_ = picture.format;
   placement_ = p;
 }
@@ -167,42 +233,30 @@ void Letterbox::fill_border(float* out) const {
   }
 }
 
-template <int kChannels>
 void Letterbox::resize(const PixelView& picture, float* out) {
-  constexpr int kLanes = kChannels == 1 ? 1 : 4;
   const PixelWriter writer(picture.format, format_);
-  const ptrdiff_t pixel_stride = format_.channels_first ? 1 : format_.channels();
-  const size_t row_size = static_cast<size_t>(picture.width) * kChannels;
+  const int channels = bytes_per_pixel(picture.format);
+  const auto filter = channels == 1   ? filter_columns<1>
+                      : channels == 3 ? filter_columns<3>
+                                      : filter_columns<4>;
+  const size_t row_size = static_cast<size_t>(picture.width) * channels;
+  int fetched = rows_.taps > kStreams ? 0 : picture.height;
   for (int y = 0; y < placement_.height; ++y) {
-    combine_rows(picture.data + rows_.first[y] * picture.stride_bytes, picture.stride_bytes,
-                 &row_weights_[static_cast<size_t>(y) * rows_.taps], rows_.count[y], row_size, row_.data());
-    const size_t origin = static_cast<size_t>(placement_.top + y) * format_.width + placement_.left;
-    float* pixel = out + static_cast<ptrdiff_t>(origin) * pixel_stride;
-    for (int x = 0; x < placement_.width; ++x, pixel += pixel_stride) {
-      const float* source = &row_[static_cast<size_t>(columns_.first[x]) * kChannels];
-      const float* weight = &columns_.weight[static_cast<size_t>(x) * columns_.taps];
-      float sum[kLanes] = {};
-      for (int k = 0; k < columns_.count[x]; ++k, source += kChannels) {
-        for (int lane = 0; lane < kLanes; ++lane) sum[lane] += weight[k] * source[lane];
-      }
-      writer.write(sum, pixel);
+    for (; fetched < rows_.first[y] + rows_.count[y]; ++fetched) {
+      fetch(picture.data + fetched * picture.stride_bytes, row_size);
     }
+    combine_rows(picture.data + rows_.first[y] * picture.stride_bytes, picture.stride_bytes,
+                 &rows_.weight[static_cast<size_t>(y) * rows_.taps], rows_.count[y], row_size, row_.data());
+    filter(columns_, row_.data(), filtered_.data());
+    const ptrdiff_t origin = static_cast<ptrdiff_t>(placement_.top + y) * format_.width + placement_.left;
+    writer.write(filtered_.data(), placement_.width, out + origin * writer.pixel_stride());
   }
 }
 
 Placement Letterbox::run(const PixelView& picture, float* out) {
   prepare(picture);
   if (placement_.width != format_.width || placement_.height != format_.height) fill_border(out);
-  switch (bytes_per_pixel(picture.format)) {
-    case 1:
-      resize<1>(picture, out);
-      break;
-    case 3:
-      resize<3>(picture, out);
-      break;
-    default:
-      resize<4>(picture, out);
-  }
+  resize(picture, out);
   return placement_;
 }
 

@@ -5,8 +5,8 @@
 // (pixel - mean) * scale. YOLO networks are sensitive to the filter: on a 768x576 photograph shrunk to
 // 224x224 the plain four-pixel bilinear resize moves scores by up to .07.
 //
-// The filter is separable. Rows are combined first, straight from the bytes, in 16 x 16 -> 32 bit integer
-// arithmetic (every instruction set of the ABI floor does that well and exactly); columns second, in float.
+// The filter is separable: rows are combined first, straight from the bytes, columns second. Both are 16 x 16
+// -> 32 bit integer arithmetic, which every instruction set of the ABI floor does well, and exactly alike.
 #ifndef EDGECNN_VISION_LETTERBOX_H_
 #define EDGECNN_VISION_LETTERBOX_H_
 
@@ -68,14 +68,17 @@ Placement place(ResizeKind resize, int source_width, int source_height, int inpu
 void box_to_source(const Placement& placement, const float box[4], float source[4]);
 
 // The weights of one axis: output i is the sum over k < count[i] of weight[i * taps + k] * input[first[i] +
-// k].
+// k], in units of kUnit. Weights from count[i] on are 0.
 struct FilterAxis {
+  static constexpr int kUnit = 1 << 14;  // 1 must fit an int16
+
   int taps = 0;
   std::vector<int32_t> first;
   std::vector<int32_t> count;
-  std::vector<float> weight;
+  std::vector<int16_t> weight;
 
-  void build(int source_size, int output_size);
+  // The numbers of taps and of outputs are padded to multiples of these, with weights of 0.
+  void build(int source_size, int output_size, int tap_multiple, int output_multiple);
 };
 
 // Resizes pictures into one input format. Weights and scratch are kept between pictures of the same size and
@@ -92,7 +95,6 @@ class Letterbox {
  private:
   void prepare(const PixelView& picture);
   void fill_border(float* out) const;
-  template <int kChannels>
   void resize(const PixelView& picture, float* out);
 
   InputFormat format_;
@@ -100,8 +102,8 @@ class Letterbox {
   PixelFormat source_format_ = PixelFormat::kGrey;
   FilterAxis columns_;
   FilterAxis rows_;
-  std::vector<int16_t> row_weights_;  // rows_.weight in units of 2^-14
-  std::vector<float> row_;            // one combined row of source pixels, in units of 2^-14
+  std::vector<int16_t> row_;       // one combined row of source pixels
+  std::vector<int32_t> filtered_;  // one filtered row, four channels per pixel
 };
 
 }  // namespace edgecnn::vision
