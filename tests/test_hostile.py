@@ -156,36 +156,69 @@ class TestTFLite:
         survives(iter(cases), import_tflite)
 
 
+@pytest.fixture(scope="module")
+def onnx_bytes():
+    pytest.importorskip("onnx")
+    from edgecnn.exporters.onnx import export_onnx
+
+    return export_onnx(small_graph())
+
+
 class TestONNX:
-    @pytest.fixture(scope="class")
-    def data(self):
-        pytest.importorskip("onnx")
-        from edgecnn.exporters.onnx import export_onnx
-
-        return export_onnx(small_graph())
-
     @staticmethod
     def load(data: bytes) -> Graph:
         from edgecnn.importers.onnx import import_onnx
 
         return import_onnx(data)
 
-    def test_whole(self, data):
-        assert survives(iter([("whole", data)]), self.load) == 1
+    def test_whole(self, onnx_bytes):
+        assert survives(iter([("whole", onnx_bytes)]), self.load) == 1
 
-    def test_truncated(self, data):
-        survives(truncations(data, 150), self.load)
+    def test_truncated(self, onnx_bytes):
+        survives(truncations(onnx_bytes, 150), self.load)
 
-    def test_flipped(self, data):
-        assert survives(flips(data, 300, seed=4), self.load) > 0
+    def test_flipped(self, onnx_bytes):
+        assert survives(flips(onnx_bytes, 300, seed=4), self.load) > 0
 
-    def test_words(self, data):
-        survives(words(data, 300, seed=5), self.load)
+    def test_words(self, onnx_bytes):
+        survives(words(onnx_bytes, 300, seed=5), self.load)
 
-    def test_real(self, data, data_dir):
+    def test_real(self, data_dir):
         real = (data_dir / "onnx" / "mnist-cnn-opt.onnx").read_bytes()
         survives(truncations(real, 20), self.load)
         survives(flips(real, 60, seed=6), self.load)
+
+    def test_huge_results(self):
+        onnx = pytest.importorskip("onnx")
+        big = np.array([1 << 13, 1 << 13, 7], np.int64)
+        column = np.zeros((1 << 14, 1), np.int64)
+
+        def model(kind: str, *inputs: np.ndarray, **attributes: object) -> bytes:
+            arrays = [onnx.numpy_helper.from_array(a, f"c{i}") for i, a in enumerate(inputs)]
+            nodes = [
+                onnx.helper.make_node(kind, [a.name for a in arrays], ["y"], **attributes),
+                onnx.helper.make_node("Cast", ["y"], ["f"], to=1),
+                onnx.helper.make_node("Mul", ["x", "f"], ["z"]),
+            ]
+            x = onnx.helper.make_tensor_value_info("x", 1, [1])
+            z = onnx.helper.make_empty_tensor_value_info("z")
+            graph = onnx.helper.make_graph(nodes, "big", [x], [z], arrays)
+            return onnx.helper.make_model(graph).SerializeToString()
+
+        one = np.ones((1, 1, 1), np.int64)
+        cases = [
+            ("constant", model("ConstantOfShape", big)),
+            ("expand", model("Expand", one, big)),
+            ("expand of floats", model("Expand", one.astype(np.float32), big)),
+            ("tile", model("Tile", one, big)),
+            ("range", model("Range", *(np.array(n, np.int64) for n in (0, 1 << 40, 1)))),
+            ("sum", model("Add", column, column.reshape(1, -1))),
+            ("pad", model("Pad", one, np.array([0, 0, 0, *big], np.int64))),
+            ("one hot", model("OneHot", column, np.array(1 << 30, np.int64), np.array([0, 1], np.int64))),
+            ("eye", model("EyeLike", column)),
+            ("product", model("MatMul", column, column.reshape(1, -1))),
+        ]
+        survives(iter(cases), self.load)
 
 
 CFG = """[net]
