@@ -28,7 +28,11 @@ struct MaxPoolStep {
       for (int64_t ky = 0; ky < rows; ++ky) {
         for (int64_t kx = 0; kx < columns; ++kx) {
           const float* x = w.x + ky * w.row_step + kx * w.column_step + c;
-          for (int v = 0; v < kVectors; ++v) best[v] = max_nan(best[v], load_lanes(x + v * kLanes, lanes));
+          for (int v = 0; v < kVectors; ++v) {
+            const Vec cell = load_lanes(x + v * kLanes, lanes);
+            // Where the loops are unrolled, the first maximum, with minus infinity, is none.
+            best[v] = kRows > 0 && ky == 0 && kx == 0 ? cell : max_nan(best[v], cell);
+          }
         }
       }
       for (int v = 0; v < kVectors; ++v) store_lanes(y + c + v * kLanes, best[v], lanes);
