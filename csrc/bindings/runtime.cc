@@ -22,6 +22,8 @@ namespace py = pybind11;
 namespace edgecnn {
 namespace {
 
+constexpr int kMaxThreads = 256;
+
 // A program and the aligned copy of the bytes it lives on.
 struct LoadedProgram {
   std::unique_ptr<char, void (*)(void*)> bytes{nullptr, std::free};
@@ -59,7 +61,7 @@ std::vector<uint64_t> io_bytes(const Program& program, bool inputs) {
 class Runner {
  public:
   Runner(std::shared_ptr<LoadedProgram> loaded, int threads)
-      : loaded_(std::move(loaded)), context_(loaded_->program, threads) {}
+      : loaded_(std::move(loaded)), context_(loaded_->program, check_threads(threads)) {}
 
   int threads() const { return context_.threads(); }
 
@@ -75,6 +77,11 @@ class Runner {
   }
 
  private:
+  static int check_threads(int threads) {
+    if (threads < 1 || threads > kMaxThreads) throw py::value_error("threads out of range");
+    return threads;
+  }
+
   // The address of a C-contiguous buffer of exactly `bytes` bytes.
   static void* address(const py::buffer& buffer, uint64_t bytes, bool writable) {
     const py::buffer_info info = buffer.request(writable);

@@ -1,7 +1,7 @@
 #include "runtime/context.h"
 
 #include <chrono>
-#include <cstring>
+#include <cstdint>
 #include <new>
 
 #include "cpu/caches.h"
@@ -29,21 +29,20 @@ void run_items(void* context, int64_t begin, int64_t end, int thread) {
 
 }  // namespace
 
-Context::Block Context::allocate(size_t bytes) {
-  // A new arena is zero: nothing that another model computed can be seen through it.
-  const size_t size = aligned(bytes + kTailBytes);
-  char* p = static_cast<char*>(std::aligned_alloc(kAlignment, size));
-  if (!p) throw std::bad_alloc();
-  std::memset(p, 0, size);
-  return Block(p);
+// Zero, so that nothing another model computed can be seen through a new arena.
+Context::Block::Block(size_t bytes)
+    : memory_(static_cast<char*>(std::calloc(aligned(bytes + kTailBytes) + kAlignment, 1))) {
+  if (!memory_) throw std::bad_alloc();
+  const size_t past = reinterpret_cast<uintptr_t>(memory_.get()) % kAlignment;
+  aligned_ = memory_.get() + (past ? kAlignment - past : 0);
 }
 
 Context::Context(const Program& program, int threads)
     : program_(program),
       caches_(host_cache_sizes()),
       scratch_stride_(aligned(program.scratch_bytes())),
-      arena_(allocate(program.arena_bytes())),
-      scratch_(allocate(scratch_stride_ * static_cast<size_t>(threads < 1 ? 1 : threads))),
+      arena_(program.arena_bytes()),
+      scratch_(scratch_stride_ * static_cast<size_t>(threads < 1 ? 1 : threads)),
       pool_(threads) {
   args_.reserve(program.steps().size());
   for (const Program::Step& step : program.steps()) {

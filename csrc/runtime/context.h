@@ -25,11 +25,19 @@ class Context {
   int threads() const { return pool_.threads(); }
 
  private:
-  struct Free {
-    void operator()(char* p) const { std::free(p); }
+  // Zeroed memory, of which the system provides a page when it is first touched.
+  class Block {
+   public:
+    explicit Block(size_t bytes);
+    char* get() const { return aligned_; }
+
+   private:
+    struct Free {
+      void operator()(char* p) const { std::free(p); }
+    };
+    std::unique_ptr<char, Free> memory_;
+    char* aligned_;
   };
-  using Block = std::unique_ptr<char, Free>;
-  static Block allocate(size_t bytes);
 
   void run_step(size_t index, const void* const* inputs, void* const* outputs);
 

@@ -10,8 +10,8 @@
 namespace edgecnn {
 namespace {
 
-// A file may ask for at most this much memory beside its own size: far more than any network for a board
-// needs.
+// A file may ask for at most this much memory for its arena, and for each input and output: far more than any
+// network for a board needs.
 constexpr uint64_t kMaxArenaBytes = uint64_t{4} << 30;
 constexpr uint64_t kMaxScratchBytes = uint64_t{256} << 20;
 constexpr uint32_t kMaxSteps = 1 << 16;
@@ -124,6 +124,11 @@ std::string Program::open(const void* bytes, size_t size, Program* program) {
   p.constants_ = base + h->constants_offset;
   p.metadata_ = base + h->metadata_offset;
   p.target_ = target;
+  for (uint32_t i = 0; i < h->input_count + h->output_count; ++i) {
+    if (p.io_[i].bytes > kMaxArenaBytes) {
+      return "has a tensor of " + std::to_string(p.io_[i].bytes) + " bytes";
+    }
+  }
   const auto* records = reinterpret_cast<const StepRecord*>(base + h->steps_offset);
   p.steps_.reserve(h->step_count);
 

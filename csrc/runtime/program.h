@@ -3,15 +3,16 @@
 // The planner (edgecnn/plan/program.py) writes these bytes, whether they go to a file or straight to the
 // executor. All numbers are little-endian. Layout of the file:
 //
-//   FileHeader                      136 bytes
-//   IoRecord[input_count]           the graph's inputs, then IoRecord[output_count]
-//   StepRecord[step_count]          in order of execution
-//   parameters                      the <Name>Params of the steps (runtime/steps.inc), 4-byte aligned
-//   constants                       packed weights, 64-byte aligned, each operand 64-byte aligned, kTailBytes
-//   behind metadata                        UTF-8 JSON: names, shapes and dtypes of inputs and outputs, layer
-//   names, labels,
-//                                   heads, preprocessing; read by Python and by applications, not by the
-//                                   executor
+//   FileHeader                136 bytes
+//   IoRecord[input_count]     the graph's inputs, then
+//   IoRecord[output_count]
+//   StepRecord[step_count]    in order of execution
+//   parameters                the <Name>Params of the steps (runtime/steps.inc), 4-byte aligned
+//   constants                 packed weights, 64-byte aligned like each operand in them; kTailBytes behind
+//   metadata                  UTF-8 JSON: names, shapes and dtypes of inputs and outputs, names of layers,
+//                             labels, heads, preprocessing; read by applications, not by the executor
+//
+// The header says where each section begins.
 //
 // Opening a program checks every number in it: what Program::open accepts cannot make a kernel touch memory
 // outside the arena, the constants, or the caller's buffers.

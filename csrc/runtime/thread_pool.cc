@@ -7,6 +7,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 namespace edgecnn {
@@ -14,6 +15,7 @@ namespace {
 
 constexpr auto kSpinTime = std::chrono::microseconds(60);
 constexpr int kChunksPerThread = 8;
+constexpr int kSpinsBeforeYield = 2000;
 
 // The claim word: the number of the job in the high bits, the next unclaimed item in the low ones.
 constexpr int kIndexBits = 40;
@@ -176,7 +178,14 @@ void ThreadPool::run(int64_t items, Task task, void* context) {
     s.wake.notify_all();
   }
   s.work(job, 0);
-  while (s.done.load(std::memory_order_acquire) < items) pause();
+  // What is left is at most a chunk a worker; with fewer cores than threads it needs this one.
+  for (int spins = 0; s.done.load(std::memory_order_acquire) < items; ++spins) {
+    if (spins < kSpinsBeforeYield) {
+      pause();
+    } else {
+      std::this_thread::yield();
+    }
+  }
 }
 
 }  // namespace edgecnn

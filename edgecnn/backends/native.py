@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecnn.errors import ClosedError, ModelFormatError
+from edgecnn.errors import BackendError, ClosedError, ModelFormatError
 from edgecnn.graph.ir import TensorSpec
 from edgecnn.graph.metadata import Metadata
 from edgecnn.plan.program import read_info
@@ -49,6 +49,8 @@ class NativeBackend:
     ------
     ModelFormatError
         The bytes are no ``.ecnn`` file, are damaged, or made for another machine.
+    BackendError
+        There is not enough memory.
     """
 
     name = "native"
@@ -71,7 +73,13 @@ class NativeBackend:
         self.outputs: tuple[TensorSpec, ...] = self.info.outputs
         self.arena_bytes: int = program.arena_bytes
         self.target: str = program.target
-        self._context: Any = _core.Context(program, threads)
+        try:
+            self._context: Any = _core.Context(program, threads)
+        except MemoryError:
+            mebibytes = program.arena_bytes + threads * program.scratch_bytes >> 20
+            raise BackendError(
+                f"{source}: no memory for its {mebibytes} MiB of activations and scratch space"
+            ) from None
         self._lock = threading.Lock()
 
     @property
