@@ -172,7 +172,6 @@ OPERATORS: dict[str, Operator] = {
     ),
     "GATHER": Operator(36, 23, {"axis": Field(0, "i"), "batch_dims": Field(1, "i")}),
     "GELU": Operator(150, 116, {"approximate": Field(0, "?")}),
-    "GREATER": Operator(61, 44),
     "HARD_SWISH": Operator(117, 91),
     "L2_NORMALIZATION": Operator(11, 12, _ACTIVATION),
     "LEAKY_RELU": Operator(98, 75, {"alpha": Field(0, "f", 0.0)}),
@@ -192,7 +191,6 @@ OPERATORS: dict[str, Operator] = {
     "PADV2": Operator(60, 43),
     "POW": Operator(78, 56),
     "PRELU": Operator(54),
-    "QUANTIZE": Operator(114, 89),
     "RANGE": Operator(96, 73),
     "REDUCE_MAX": Operator(82, 27, _KEEP_DIMS),
     "REDUCE_MIN": Operator(89, 27, _KEEP_DIMS),
@@ -211,7 +209,6 @@ OPERATORS: dict[str, Operator] = {
     "REVERSE_V2": Operator(105, 81),
     "RSQRT": Operator(76),
     "SHAPE": Operator(77, 55, {"out_type": Field(0, "b")}),
-    "SIGN": Operator(158, 123),
     "SLICE": Operator(65, 48),
     "SOFTMAX": Operator(25, 9, {"beta": Field(0, "f", 0.0)}),
     "SPACE_TO_BATCH_ND": Operator(38, 25),
@@ -241,5 +238,25 @@ OPERATORS: dict[str, Operator] = {
     "UNPACK": Operator(88, 64, {"num": Field(0, "i"), "axis": Field(1, "i")}),
 }
 
+# Operators that edgecnn does not have: code -> name, for messages.
+OTHER_NAMES: dict[int, str] = {
+    7: "EMBEDDING_LOOKUP", 10: "HASHTABLE_LOOKUP", 12: "L2_POOL_2D", 15: "LSH_PROJECTION", 16: "LSTM", 24: "RNN",
+    27: "SVDF", 29: "CONCAT_EMBEDDINGS", 30: "SKIP_GRAM", 31: "CALL", 33: "EMBEDDING_LOOKUP_SPARSE",
+    35: "UNIDIRECTIONAL_SEQUENCE_RNN", 44: "UNIDIRECTIONAL_SEQUENCE_LSTM", 46: "BIDIRECTIONAL_SEQUENCE_RNN",
+    48: "TOPK_V2", 51: "DELEGATE", 52: "BIDIRECTIONAL_SEQUENCE_LSTM", 58: "LESS", 61: "GREATER",
+    62: "GREATER_EQUAL", 63: "LESS_EQUAL", 64: "SELECT", 66: "SIN", 68: "SPARSE_TO_DENSE", 71: "EQUAL",
+    72: "NOT_EQUAL", 80: "FAKE_QUANT", 84: "LOGICAL_OR", 85: "ONE_HOT", 86: "LOGICAL_AND", 87: "LOGICAL_NOT",
+    91: "REDUCE_ANY", 93: "ZEROS_LIKE", 95: "FLOOR_MOD", 103: "UNIQUE", 107: "GATHER_ND", 108: "COS", 109: "WHERE",
+    110: "RANK", 112: "REVERSE_SEQUENCE", 113: "MATRIX_DIAG", 114: "QUANTIZE", 115: "MATRIX_SET_DIAG", 116: "ROUND",
+    118: "IF", 119: "WHILE", 120: "NON_MAX_SUPPRESSION_V4", 121: "NON_MAX_SUPPRESSION_V5", 122: "SCATTER_ND",
+    123: "SELECT_V2", 124: "DENSIFY", 125: "SEGMENT_SUM", 128: "CUMSUM", 129: "CALL_ONCE", 131: "RFFT2D",
+    132: "CONV_3D", 133: "IMAG", 134: "REAL", 135: "COMPLEX_ABS", 136: "HASHTABLE", 137: "HASHTABLE_FIND",
+    138: "HASHTABLE_IMPORT", 139: "HASHTABLE_SIZE", 140: "REDUCE_ALL", 141: "CONV_3D_TRANSPOSE", 142: "VAR_HANDLE",
+    143: "READ_VARIABLE", 144: "ASSIGN_VARIABLE", 145: "BROADCAST_ARGS", 146: "RANDOM_STANDARD_NORMAL",
+    147: "BUCKETIZE", 148: "RANDOM_UNIFORM", 149: "MULTINOMIAL", 151: "DYNAMIC_UPDATE_SLICE",
+    153: "UNSORTED_SEGMENT_PROD", 154: "UNSORTED_SEGMENT_MAX", 155: "UNSORTED_SEGMENT_SUM", 156: "ATAN2",
+    157: "UNSORTED_SEGMENT_MIN", 158: "SIGN", 159: "BITCAST", 160: "BITWISE_XOR", 161: "RIGHT_SHIFT",
+}  # fmt: skip
+
 CODE_CUSTOM = 32
-NAMES: dict[int, str] = {operator.code: name for name, operator in OPERATORS.items()}
+NAMES: dict[int, str] = {**OTHER_NAMES, **{operator.code: name for name, operator in OPERATORS.items()}}

@@ -14,7 +14,7 @@ from edgecnn.tflite_schema import ACTIVATION_NONE, TENSOR_TYPES
 
 MAX_FOLDED = 1 << 20  # elements of a folded value that is not just another form of a constant in the file
 
-_ARITHMETIC: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+ARITHMETIC: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "ADD": np.add,
     "SUB": np.subtract,
     "MUL": np.multiply,
@@ -45,7 +45,7 @@ def fold(c: Context) -> bool:
     if kind == "DEQUANTIZE" and arrays[0].dtype == np.float16:
         c.file.flatbuffer.charge(arrays[0].nbytes)
         return _set(c, arrays[0].astype(np.float32))
-    if integer and kind in _ARITHMETIC and len(arrays) == 2:
+    if integer and kind in ARITHMETIC and len(arrays) == 2:
         return _arithmetic(c, arrays[0], arrays[1])
     if integer and kind == "REDUCE_PROD" and arrays[0].ndim == 1 and arrays[0].size <= MAX_FOLDED:
         product = np.prod(arrays[0], keepdims=bool(c.option("keep_dims")), dtype=arrays[0].dtype)
@@ -71,7 +71,7 @@ def _arithmetic(c: Context, a: np.ndarray, b: np.ndarray) -> bool:
     if size > MAX_FOLDED or code != ACTIVATION_NONE or (c.operator.kind == "FLOOR_DIV" and not b.all()):
         return False
     c.file.flatbuffer.charge(size)
-    return _set(c, np.asarray(_ARITHMETIC[c.operator.kind](a, b)))
+    return _set(c, np.asarray(ARITHMETIC[c.operator.kind](a, b)))
 
 
 def _by_reference(c: Context) -> bool:
