@@ -164,11 +164,13 @@ class Saver:
             raise InputError(f"--save {folder}: {error.strerror}") from error
 
     def save(self, found: Detections) -> None:
-        source, _, frame = found.source.partition("#")
+        source, _, frame = found.source.rpartition("#")
+        if not source or Path(found.source).is_file():  # a picture; frames of videos are called "video#number"
+            source, frame = found.source, ""
         stem = Path(source).stem or "picture"
         suffix = Path(source).suffix.lower()
         if frame:
-            stem, suffix = f"{stem}_{int(frame):06d}" if frame.isdigit() else f"{stem}_{frame}", ".jpg"
+            stem, suffix = f"{stem}_{frame.zfill(6)}", ".jpg"
         elif suffix not in (".jpg", ".jpeg", ".png", ".bmp"):
             suffix = ".png"
         target = self.folder / f"{stem}{suffix}"

@@ -94,6 +94,28 @@ class TestDetect:
         status, out, _ = run(capsys, "detect", blank)
         assert status == 0 and f"{blank} 80x60: no detections" in out
 
+    def test_video(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        cv2 = pytest.importorskip("cv2")
+        path = tmp_path / "clip.avi"
+        frame = cv2.resize(cv2.imread(str(DEMO)), (320, 320))
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (320, 320))
+        if not writer.isOpened():
+            pytest.skip("this OpenCV writes no video")
+        for _ in range(3):
+            writer.write(frame)
+        writer.release()
+        status, out, _ = run(capsys, "detect", path, "--json", "-", "--save", tmp_path / "frames")
+        rows = json.loads(out)
+        assert status == 0 and [row["source"] for row in rows] == [f"{path}#{i}" for i in range(3)]
+        names = sorted(p.name for p in (tmp_path / "frames").iterdir())
+        assert names == ["clip_000000.jpg", "clip_000001.jpg", "clip_000002.jpg"]
+
+    def test_hash_in_a_name(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        source = tmp_path / "demo #1.png"
+        source.write_bytes(DEMO.read_bytes())
+        status, _, _ = run(capsys, "detect", source, "--save", tmp_path / "out")
+        assert status == 0 and (tmp_path / "out" / "demo #1.png").exists()
+
 
 class TestClassify:
     def test_text_and_json(self, capsys: pytest.CaptureFixture[str], one_digit: Path) -> None:
