@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +200,23 @@ def test_models_of_the_wrong_kind() -> None:
     two.inputs = (*two.inputs, TensorSpec("y", (1, 3, 8, 8)))
     with pytest.raises(InputError, match="'x', 'y'"):
         Detector(two)
+
+
+def test_several_threads_may_share_a_detector() -> None:
+    class Echo(FakePredictor):
+        def run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            """A dog of the first cell, as certain as the picture is bright."""
+            values = np.full((1, 2, 7, 4, 4), -20, np.float32)
+            values[0, 0, 4:, 0, 0] = [feeds["x"].mean() * 10, 9, 0]
+            return {"out": values.reshape(1, 14, 4, 4)}
+
+    detector = Detector(Echo(region_map(), fake().metadata), conf=0.1)
+    pictures = [np.full((20 + i, 90 - i, 3), 25 * i, np.uint8) for i in range(10)]
+    expected = [detector(p).conf.tolist() for p in pictures]
+    assert len({tuple(c) for c in expected}) == 10
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(10):
+            assert [r.conf.tolist() for r in pool.map(detector, pictures)] == expected
 
 
 def test_closing_leaves_a_given_predictor_open() -> None:

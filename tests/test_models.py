@@ -147,6 +147,25 @@ def test_backends_find_the_same_boxes(data_dir: Path, name: str, backend: str) -
     assert total > 0
 
 
+@pytest.mark.parametrize("suffix", [".ecnn", ".onnx", ".tflite"])
+@pytest.mark.parametrize("name", ["yolo-lite-voc", "yolo-fastest-1.1"])
+def test_a_converted_detector_finds_the_same_boxes(data_dir: Path, tmp_path: Path, name: str, suffix: str) -> None:
+    """The file carries what decoding needs: heads, anchors, preprocessing."""
+    from edgecnn.cli import main
+
+    if suffix == ".onnx":
+        pytest.importorskip("onnx")
+    original = open_detector(data_dir, name, "native")
+    path = tmp_path / f"converted{suffix}"
+    assert main(["convert", str(data_dir / DETECTORS[name][0]), "-o", str(path)]) == 0
+    with edgecnn.Detector(path, backend="native", labels=original.labels) as converted:
+        for picture in ("dog.jpg", "person.jpg"):
+            ours, theirs = (detector(data_dir / f"images/{picture}") for detector in (original, converted))
+            assert len(ours) > 0
+            assert_all_in(ours, theirs)
+            assert_all_in(theirs, ours)
+
+
 def test_opencv_reads_the_same_network(data_dir: Path) -> None:
     """An independent reader of Darknet files gives the same map, up to the logistic and softmax it applies itself."""
     cv2 = pytest.importorskip("cv2")
