@@ -157,7 +157,13 @@ def expand(c: Context) -> None:
 
 
 def tile(c: Context) -> None:
-    c.result(ops.Tile(tuple(c.integers_of(1, "repeats"))), [c.value(0)])
+    repeats = c.integers_of(1, "repeats")
+    x = c.value(0)
+    # One axis after the other: all at once, a copy would have twice the dimensions, which kernels do not have.
+    axes = [axis for axis, n in enumerate(repeats) if n != 1]
+    for axis in axes[:-1]:
+        x = c.add(ops.Tile(tuple(n if i == axis else 1 for i, n in enumerate(repeats))), [x], f"tile{axis}")
+    c.result(ops.Tile(tuple(n if i in axes[-1:] else 1 for i, n in enumerate(repeats))), [x])
 
 
 def depth_to_space(c: Context) -> None:
@@ -182,8 +188,12 @@ def space_to_depth(c: Context) -> None:
     n, channels, h, w = c.shape(0)
     if h % b or w % b:
         raise c.damaged(f"an input of shape {c.shape(0)} with blocksize {b}")
+    mode = c.text("mode", "DCR")
+    if mode not in ("DCR", "CRD"):
+        raise c.damaged(f"unknown mode {mode!r}")
+    perm = (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4)
     x = c.reshape(c.value(0), (n, channels, h // b, b, w // b, b), "cells")
-    x = c.add(ops.Transpose((0, 3, 5, 1, 2, 4)), [x], "moved")
+    x = c.add(ops.Transpose(perm), [x], "moved")
     c.result(ops.Reshape((n, channels * b * b, h // b, w // b)), [x])
 
 
