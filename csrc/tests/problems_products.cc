@@ -1,0 +1,126 @@
+// Convolutions and matrix products: valid parameters and operands of just the right size, without answers.
+#include "tests/problem_parts.h"
+
+namespace edgecnn {
+namespace testing {
+namespace {
+
+int64_t whole_vectors(int64_t n, int lanes) { return (n + lanes - 1) / lanes * lanes; }
+
+template <class P>
+void random_conv(Random& random, P* p) {
+  p->batch = pick(random, 1, 2);
+  p->in_h = pick(random, 1, 9);
+  p->in_w = pick(random, 1, 9);
+  p->kernel_h = pick(random, 1, 4);
+  p->kernel_w = pick(random, 0, 1) == 0 ? p->kernel_h : pick(random, 1, 4);
+  p->stride_h = pick(random, 1, 3);
+  p->stride_w = pick(random, 1, 3);
+  p->dilation_h = pick(random, 0, 3) == 0 ? 2 : 1;
+  p->dilation_w = pick(random, 0, 3) == 0 ? 2 : 1;
+  p->pad_top = pick(random, 0, 3);
+  p->pad_left = pick(random, 0, 3);
+  p->act = pick(random, 0, kUnaryKinds - 1);
+  p->alpha = 0.1f;
+  p->beta = 1;
+}
+
+Problem unanswered(const std::vector<std::vector<float>>& inputs, int64_t outputs) {
+  Problem result = problem(inputs, outputs);
+  result.want.clear();
+  result.slack = kTailBytes;
+  return result;
+}
+
+}  // namespace
+
+Problem conv(Random& random, int lanes) {
+  ConvParams p = {};
+  random_conv(random, &p);
+  p.groups = pick(random, 0, 2) == 0 ? pick(random, 2, 3) : 1;
+  p.in_c = p.groups * pick(random, 1, 9);
+  p.out_c = p.groups * size(random, lanes);
+  p.in_stride = stride_for(random, p.in_c);
+  p.out_stride = stride_for(random, p.out_c);
+  if (pick(random, 0, 2) == 0) p.kernel_h = p.kernel_w = p.stride_h = p.stride_w = 1;
+  p.pool = pick(random, 0, 2) == 0 ? 1 : 0;
+  p.residual = pick(random, 0, 2);
+  p.residual_stride = stride_for(random, p.out_c);
+  p.out_h = pick(random, 1 + p.pool, 9);
+  p.out_w = pick(random, 1 + p.pool, 9);
+  const int64_t width = whole_vectors(p.out_c / p.groups, lanes);
+  const int64_t depth = int64_t{p.kernel_h} * p.kernel_w * (p.in_c / p.groups);
+  const int shrink = 1 + p.pool;
+  std::vector<std::vector<float>> inputs = {
+      floats(random, extent(p.batch * p.in_h * p.in_w, p.in_c, p.in_stride)),
+      floats(random, p.groups * width * depth), floats(random, p.groups * width)};
+  if (p.residual != 0) {
+    inputs.push_back(floats(random, extent(p.batch * p.out_h * p.out_w, p.out_c, p.residual_stride)));
+  }
+  Problem result =
+      unanswered(inputs, extent(p.batch * (p.out_h / shrink) * (p.out_w / shrink), p.out_c, p.out_stride));
+  mark_pixels(&result, p.out_c, p.out_stride);
+  result.set(StepKind::kConv, p);
+  return result;
+}
+
+Problem dwconv(Random& random, int lanes) {
+  DwConvParams p = {};
+  random_conv(random, &p);
+  p.channels = size(random, lanes);
+  p.in_stride = stride_for(random, p.channels);
+  p.out_stride = stride_for(random, p.channels);
+  p.residual = pick(random, 0, 2);
+  p.residual_stride = stride_for(random, p.channels);
+  p.out_h = pick(random, 1, 9);
+  p.out_w = pick(random, 1, 9);
+  const int64_t width = whole_vectors(p.channels, lanes);
+  std::vector<std::vector<float>> inputs = {
+      floats(random, extent(p.batch * p.in_h * p.in_w, p.channels, p.in_stride)),
+      floats(random, p.kernel_h * p.kernel_w * width), floats(random, width)};
+  if (p.residual != 0) {
+    inputs.push_back(floats(random, extent(p.batch * p.out_h * p.out_w, p.channels, p.residual_stride)));
+  }
+  Problem result = unanswered(inputs, extent(p.batch * p.out_h * p.out_w, p.channels, p.out_stride));
+  mark_pixels(&result, p.channels, p.out_stride);
+  result.set(StepKind::kDwConv, p);
+  return result;
+}
+
+Problem conv_transpose(Random& random, int lanes) {
+  ConvTransposeParams p = {};
+  random_conv(random, &p);
+  p.groups = pick(random, 0, 2) == 0 ? pick(random, 2, 3) : 1;
+  p.in_c = p.groups * pick(random, 1, 9);
+  p.out_c = p.groups * size(random, lanes);
+  p.in_stride = stride_for(random, p.in_c);
+  p.out_stride = stride_for(random, p.out_c);
+  p.out_h = pick(random, 1, 12);
+  p.out_w = pick(random, 1, 12);
+  const int64_t width = whole_vectors(p.out_c / p.groups, lanes);
+  const int64_t depth = int64_t{p.kernel_h} * p.kernel_w * (p.in_c / p.groups);
+  Problem result = unanswered({floats(random, extent(p.batch * p.in_h * p.in_w, p.in_c, p.in_stride)),
+                               floats(random, p.groups * width * depth), floats(random, p.groups * width)},
+                              extent(p.batch * p.out_h * p.out_w, p.out_c, p.out_stride));
+  mark_pixels(&result, p.out_c, p.out_stride);
+  result.set(StepKind::kConvTranspose, p);
+  return result;
+}
+
+Problem matmul(Random& random, int lanes) {
+  MatMulParams p = {};
+  p.batch = pick(random, 1, 3);
+  p.m = pick(random, 1, 20);
+  p.k = size(random, lanes);
+  p.n = size(random, lanes);
+  p.a_batch_stride = pick(random, 0, 1) * p.m * p.k;
+  p.b_batch_stride = pick(random, 0, 1) * p.k * p.n;
+  Problem result = unanswered({floats(random, (p.batch - 1) * p.a_batch_stride + p.m * p.k),
+                               floats(random, (p.batch - 1) * p.b_batch_stride + p.k * p.n)},
+                              int64_t{p.batch} * p.m * p.n);
+  result.set(StepKind::kMatMul, p);
+  return result;
+}
+
+}  // namespace testing
+}  // namespace edgecnn
