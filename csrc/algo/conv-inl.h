@@ -13,17 +13,6 @@
 namespace edgecnn {
 namespace EC_ISA {
 
-// Cuts `units` (pixels, or quads of them) into tiles of nearly equal size, so that none is left small.
-struct TileCut {
-  int64_t tiles, base, longer;
-
-  static EC_INLINE TileCut make(int64_t units, int most) {
-    const int64_t tiles = ceil_div(units, most);
-    return tiles == 0 ? TileCut{0, 0, 0} : TileCut{tiles, units / tiles, units % tiles};
-  }
-  EC_INLINE int64_t start(int64_t tile) const { return tile * base + smaller(tile, longer); }
-};
-
 struct ConvStep {
   // Where there are so many tiles of pixels that threads share those only.
   static constexpr int64_t kManyTiles = 64;

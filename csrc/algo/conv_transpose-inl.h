@@ -69,9 +69,11 @@ struct ConvTransposeStep {
       t.epilogue = &epilogue;
       for (int phase = 0; phase < p.stride_w && phase < p.out_w; ++phase) {
         const int count = static_cast<int>(ceil_div(p.out_w - phase, p.stride_w));
-        for (int j = 0; j < count; j += kTileRows) {
-          const int n = smaller(kTileRows, count - j);
-          const int x = phase + j * p.stride_w;
+        const TileCut cut = TileCut::make(count, kTileRows);
+        for (int64_t tile = 0; tile < cut.tiles; ++tile) {
+          const int first = static_cast<int>(cut.start(tile)),
+                    n = static_cast<int>(cut.start(tile + 1)) - first;
+          const int x = phase + first * p.stride_w;
           t.run_count = point(p, s, in, static_cast<int>(row % p.out_h), x, n);
           t.out = out + int64_t{x} * p.out_stride;
           tile_function(n, panel.vecs)(t);

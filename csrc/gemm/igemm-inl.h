@@ -311,6 +311,17 @@ struct TileTable<0> {
 // The kernel for a tile of 1 <= rows <= kTileRows and 1 <= vecs <= kPanelVecs.
 inline TileFunction tile_function(int rows, int vecs) { return TileTable<kTileRows>::get(rows, vecs); }
 
+// Cuts `units` (pixels, or quads of them) into tiles of nearly equal size, so that none is left small.
+struct TileCut {
+  int64_t tiles, base, longer;
+
+  static EC_INLINE TileCut make(int64_t units, int most) {
+    const int64_t tiles = ceil_div(units, most);
+    return tiles == 0 ? TileCut{0, 0, 0} : TileCut{tiles, units / tiles, units % tiles};
+  }
+  EC_INLINE int64_t start(int64_t tile) const { return tile * base + smaller(tile, longer); }
+};
+
 // The panels of one group of packed weights: columns, width and place of panel number `index` (see
 // steps.inc).
 struct Panel {
