@@ -118,6 +118,19 @@ def test_backend_that_cannot_run(capsys: pytest.CaptureFixture[str], small: Path
     assert status == 1
 
 
+def test_model_that_only_its_own_runtime_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    inputs = [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [2, 3])]
+    outputs = [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [2, 3])]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Celu", ["x"], ["y"])], "celu", inputs, outputs)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 12)], ir_version=7)
+    onnx.save(model, tmp_path / "celu.onnx")
+    status, out, _ = run(capsys, tmp_path / "celu.onnx", "--backend", "native,onnxruntime", "--frames", 10)
+    assert status == 0 and "native, 1 threads: cannot run: " in out and "Celu" in out
+    assert "\n  onnxruntime " in out
+
+
 def test_outputs_that_differ(capsys: pytest.CaptureFixture[str], small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "difference", lambda a, b: 0.5)
     status, out, err = run(capsys, small, "--backend", "native", "--frames", 10)

@@ -286,6 +286,8 @@ class TestRefusals:
             ("[convolutional]\nfilters=3\ngroups=2\n", "groups=2"),
             ("[convolutional]\nsize=9\n", "does not fit"),
             ("[maxpool]\nsize=20\npadding=0\n", "does not fit"),
+            ("[maxpool]\nsize=2000000000\n", "window of 2000000000"),
+            ("[dropout]\n[route]\nlayers=" + "0," * 1001 + "\n", "lists 1001 values"),
             ("[route]\n", "layers= is missing"),
             ("[shortcut]\n", "from= is missing"),
             ("[route]\nlayers=-1\n", "layer -1 does not come before"),

@@ -14,7 +14,7 @@ from edgecnn.benchmark import machine, report
 from edgecnn.benchmark.measure import Job, Result, measure
 from edgecnn.cli import count, guarded, write_json
 from edgecnn.cli_models import find_model
-from edgecnn.errors import InputError
+from edgecnn.errors import InputError, MissingDependency, UnsupportedOperator
 from edgecnn.graph.dump import summary
 from edgecnn.graph.ir import Graph
 from edgecnn.importers import import_model
@@ -110,16 +110,19 @@ def _files(model: str, weights: str | None) -> tuple[Path, str | None, str]:
 
 
 def _graph(path: Path, weights: str | None, shapes: dict[str, tuple[int, ...]] | None = None) -> Graph | None:
-    """The graph, for the facts about it. A compiled model has none."""
+    """The graph, for the facts about it. A compiled model has none; what cannot be imported may run elsewhere."""
     if path.suffix == ".ecnn":
         return None
-    return import_model(path, weights, shapes)
+    try:
+        return import_model(path, weights, shapes)
+    except (UnsupportedOperator, MissingDependency):
+        return None
 
 
 def _resized(graph: Graph | None, size: int) -> dict[str, tuple[int, ...]]:
     """The shapes of all picture inputs with height and width *size*."""
     if graph is None:
-        raise InputError("--size: the sizes of a compiled .ecnn are fixed; give the model that it was made from")
+        raise InputError("--size: the sizes of a compiled .ecnn, and of what edgecnn cannot import, are fixed")
     shapes: dict[str, tuple[int, ...]] = {}
     for spec in graph.input_specs:
         if len(spec.shape) == 4 and spec.shape[1] in (1, 3, 4):

@@ -323,6 +323,8 @@ def maxpool(net: _Network, section: Section) -> str:
     value, (_, h, w, _) = net.map_of(section)
     strides = _pair(section, 1)
     size = section.integer("size", section.integer("stride", 1, 1), 1)
+    if size > max(64, 2 * max(h, w)):  # costs time without end, and finds the same maximum everywhere
+        raise section.error(f"a window of {size} on a map of {h}x{w}", "size")
     padding = section.integer("padding", size - 1)
     before, after = padding // 2, []
     for length, stride in zip((h, w), strides):

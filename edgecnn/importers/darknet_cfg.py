@@ -10,6 +10,7 @@ from edgecnn.errors import ModelError, ModelFormatError
 
 MAX_BYTES = 4 << 20
 MAX_SECTIONS = 10_000
+MAX_LIST = 1000  # values of one option
 
 ALIASES = {"network": "net", "conv": "convolutional", "conn": "connected", "max": "maxpool", "avg": "avgpool"}
 
@@ -66,7 +67,10 @@ class Section:
         return self.integer(key, 0, -(1 << 31)) != 0
 
     def _parts(self, key: str) -> list[str]:
-        return [part for part in self.text(key).split(",") if part]
+        parts = [part for part in self.text(key).split(",") if part]
+        if len(parts) > MAX_LIST:
+            raise self.error(f"{key}= lists {len(parts)} values, more than {MAX_LIST}", key)
+        return parts
 
     def _integer(self, key: str, text: str, minimum: int) -> int:
         try:
