@@ -432,7 +432,7 @@ def test_batch_norm_goes_into_weights(layer, sqrt_first):
         }[layer]()
     y = n.batch_norm(y, sqrt_first=sqrt_first)
     y = n.binary("sub", n.constant(*((1,) if layer == "dense" else (1, n.g.shape(y)[1], 1, 1))), y)
-    after = optimised(n.finish(n.act(y)), passes.PORTABLE)
+    after = optimised(n.finish(n.act(y, "leaky", 0.3)), passes.PORTABLE)
     assert count(after, ops.BatchNorm) == count(after, ops.Binary) == 0
 
 
@@ -521,6 +521,22 @@ def test_broadcast_or_doubled_addition_is_no_residual():
     assert all(m.op.residual == "" for m in nodes(optimised(graph), ops.Conv))
 
 
+def test_a_convolution_that_others_read_is_not_fused_into_an_addition():
+    n = Nchw()
+    x = n.act(n.input(1, 4, 6, 6))
+    y = n.conv(x, 4)
+    after = optimised(n.finish(n.binary("add", y, x), n.act(y, "exp")))
+    assert [m.op for m in nodes(after, ops.Conv)] == [ops.Conv(padding=(1, 1, 1, 1))]
+
+
+def test_a_function_stays_behind_the_pool_where_no_convolution_could_do_it():
+    n = Nchw()
+    y = n.conv(n.input(1, 4, 8, 8), 4)
+    after = optimised(n.finish(n.act(n.max_pool(y)), n.act(y, "exp")))
+    (function,) = [m for m in nodes(after, ops.Unary) if m.op.function.kind == "relu"]
+    assert after.values[function.inputs[0]].shape == (1, 4, 4, 4)
+
+
 def test_only_plain_pools_of_ungrouped_convolutions_are_fused():
     n = Nchw()
     x = n.input(1, 4, 9, 9)
@@ -551,6 +567,32 @@ def test_scale_and_shift_are_a_depthwise_convolution():
         ops.Conv(groups=8, activation=Function("leaky", 0.1)),
     ]
     assert count(passes.run_passes(graph, passes.PORTABLE), ops.Conv) == 1
+
+
+def test_a_scale_that_others_read_or_that_broadcasts_stays_arithmetic():
+    n = Nchw()
+    x = n.max_pool(n.input(1, 4, 6, 6))
+    product = n.binary("mul", x, n.constant(1, 4, 1, 1))
+    wide = n.binary(
+        "add", n.binary("mul", n.max_pool(n.input(1, 1, 6, 6, name="grey")), n.constant(4, 1, 1)), n.constant(4, 1, 1)
+    )
+    spread = n.binary("add", n.binary("mul", n.global_pool(n.act(x)), n.constant(4, 1, 1)), n.constant(4, 3, 3))
+    graph = n.finish(n.binary("add", product, n.constant(4, 1, 1)), n.act(product, "exp"), wide, spread)
+    assert count(optimised(graph), ops.Conv) == 0
+
+
+def test_nothing_is_applied_before_a_residual_that_comes_last():
+    n = Nchw()
+    x = n.input(1, 6, 6, 4)
+    y = n.g.add(ops.Conv(residual="after"), [x, n.constant(4, 1, 1, 4), n.constant(4), x])
+    assert count(optimised(n.finish(n.act(y))), ops.Unary) == 1
+
+
+def test_a_resize_with_a_scale_of_its_own_is_no_identity():
+    n = Nchw()
+    x = n.act(n.input(1, 4, 4, 2))
+    y = n.g.add(ops.Resize((4, 4), "linear", scale=(1.3, 1.3)), [x])
+    assert count(optimised(n.finish(y, n.g.add(ops.Resize((4, 4)), [x]))), ops.Resize) == 1
 
 
 PATTERNS = {
