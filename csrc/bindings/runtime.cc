@@ -235,6 +235,7 @@ void bind_runtime(py::module_& m) {
       .def(py::init(&load_program), py::arg("bytes"),
            "Copies and checks the bytes; ValueError says what is wrong")
       .def_property_readonly("metadata", [](const LoadedProgram& p) { return p.program.metadata(); })
+      .def_property_readonly("step_count", [](const LoadedProgram& p) { return p.program.steps().size(); })
       .def_property_readonly("input_bytes", [](const LoadedProgram& p) { return io_bytes(p.program, true); })
       .def_property_readonly("output_bytes",
                              [](const LoadedProgram& p) { return io_bytes(p.program, false); })

@@ -69,6 +69,8 @@ class NativeBackend:
         for specs, sizes in ((self.info.inputs, program.input_bytes), (self.info.outputs, program.output_bytes)):
             if [spec.nbytes for spec in specs] != sizes:
                 raise ModelFormatError(f"{source}: its metadata and its program disagree on inputs and outputs")
+        if len(self.info.steps) != program.step_count:
+            raise ModelFormatError(f"{source}: its metadata and its program disagree on the number of steps")
         self.inputs: tuple[TensorSpec, ...] = self.info.inputs
         self.outputs: tuple[TensorSpec, ...] = self.info.outputs
         self.arena_bytes: int = program.arena_bytes

@@ -290,7 +290,7 @@ def take(low: Lowering, node: Node, index: int, begin: ops.Shape, step: ops.Shap
     strides = x.strides()
     offset = x.offset + sum(b * s for b, s in zip(begin, strides))
     only_channels = shape[:-1] == x.shape[:-1] and all(s == 1 for s in step) and len(shape) > 1
-    if only_channels and x.buffer.space == "arena" and math.prod(shape):
+    if only_channels and x.buffer.space == "arena" and 0 not in shape:
         low.alias(node, View(x.buffer, shape, x.itemsize, offset, x.stride), index)
     else:
         low.copy(x, low.write(node, index), [s * k for s, k in zip(strides, step)], offset)

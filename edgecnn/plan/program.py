@@ -164,12 +164,6 @@ def read_info(text: str, source: str) -> ProgramInfo:
     try:
         fields = json.loads(text)
 
-        def specs(key: str) -> tuple[TensorSpec, ...]:
-            return tuple(
-                TensorSpec(str(s["name"]), tuple(int(d) for d in s["shape"]), np.dtype(str(s["dtype"])))
-                for s in fields[key]
-            )
-
         layers = [
             {"name": str(x["name"]), "op": str(x["op"]), "shape": tuple(x["shape"]), "flops": int(x["flops"])}
             for x in fields["layers"]
@@ -177,11 +171,23 @@ def read_info(text: str, source: str) -> ProgramInfo:
         steps = [(str(k), int(layer), int(n)) for k, layer, n in fields["steps"]]
         if any(not 0 <= layer < len(layers) for _, layer, _ in steps):
             raise ValueError("a step of an unknown layer")
-        return ProgramInfo(
-            str(fields["name"]), specs("inputs"), specs("outputs"), layers, steps, from_json(fields["model"], source)
-        )
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        inputs, outputs = read_specs(fields["inputs"]), read_specs(fields["outputs"])
+        return ProgramInfo(str(fields["name"]), inputs, outputs, layers, steps, from_json(fields["model"], source))
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"its metadata is damaged: {error!r}") from error
+
+
+def read_specs(records: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
+    """The inputs or outputs of a program; ValueError where they cannot be tensors of one."""
+    specs = tuple(TensorSpec(str(r["name"]), tuple(r["shape"]), np.dtype(str(r["dtype"]))) for r in records)
+    if len({spec.name for spec in specs}) != len(specs):
+        raise ValueError("two inputs or outputs of one name")
+    for spec in specs:
+        if not all(type(d) is int and d >= 0 for d in spec.shape):
+            raise ValueError(f"{spec.name!r} has the shape {spec.shape}")
+        if spec.dtype.kind not in "fiub":
+            raise ValueError(f"{spec.name!r} has the dtype {spec.dtype}")
+    return specs
 
 
 def build_plan(graph: Graph, target: Target | None = None) -> Plan:
