@@ -92,13 +92,11 @@ class WeightFile:
                 self.old_batch_norm = not long_counter
                 self.transposed = major > 1000 or minor > 1000
                 self._check_size(size - header, cfg, needed, f"{major}.{minor}.{revision}")
-                f.seek(header)
-                self._data = np.frombuffer(f.read(4 * needed.total), "<f4")
         except FileNotFoundError:
             raise ModelError(f"{path}: no such file") from None
         except OSError as error:
             raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
-        self._position = 0
+        self._position = header
 
     def _check_size(self, size: int, cfg: str, needed: Count, version: str) -> None:
         found = max(size, 0) // 4
@@ -119,15 +117,20 @@ class WeightFile:
 
     def take(self, section: Section, what: str, shape: tuple[int, ...]) -> np.ndarray:
         count = int(np.prod(shape))
-        values = self._data[self._position : self._position + count]
-        self._position += count
         layer = f"[{section.kind}] (layer {section.index})"
+        try:  # layer by layer, so that the file is never in memory as a whole
+            values = np.fromfile(self.path, "<f4", count, offset=self._position)
+        except OSError as error:
+            raise ModelError(f"{self.path}: cannot be read: {error.strerror}") from error
+        if values.size != count:
+            raise ModelFormatError(f"{self.path}: ends within {layer}: it has changed while it was read")
+        self._position += 4 * count
         if not np.isfinite(values).all():
             bad = int(np.count_nonzero(~np.isfinite(values)))
             raise ModelFormatError(f"{self.path}: {bad} of the {count} {what} values of {layer} are not finite")
         if what == "variance" and values.min() < 0:
             raise ModelFormatError(f"{self.path}: {layer} has a negative variance")
-        return values.astype(np.float32).reshape(shape)
+        return values.astype(np.float32, copy=False).reshape(shape)
 
 
 def open_weights(cfg: Path, weights: str | os.PathLike[str] | None, needed: Count) -> Parameters:
