@@ -512,13 +512,15 @@ class TestBackend:
 
         data = two_layers()[0].finish([0], [2], "net")
         for bad in (b"", b"not a model", data[: len(data) // 2]):
-            with pytest.raises(BackendError, match="refuses"):
+            with pytest.raises(ModelFormatError, match=r"model\.tflite"):
                 TFLiteBackend(bad)
-        with pytest.raises(BackendError, match="nowhere"):
+        with pytest.raises(ModelError, match="nowhere"):
             TFLiteBackend(tmp_path / "nowhere.tflite")
         for shapes in ({"w": (2, 3)}, {"x": (2,)}, {"x": (0, 3)}):
             with pytest.raises(InputError):
                 TFLiteBackend(data, 1, shapes)
+        with pytest.raises(BackendError, match=r"refuses|prepare"):
+            TFLiteBackend(model("ADD", [(2, 3), (4, 5)], {}))
         assert TFLiteBackend(data, 1, {"x": (4, 3)}).outputs[0].shape == (4, 3)
 
     def test_missing_package(self, monkeypatch):

@@ -6,11 +6,19 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Union
 
 import numpy as np
 
-from edgecnn.errors import BackendError, ClosedError, InputError, MissingDependency
+from edgecnn.errors import (
+    BackendError,
+    ClosedError,
+    InputError,
+    MissingDependency,
+    ModelError,
+    UnsupportedOperator,
+)
 from edgecnn.graph.ir import TensorSpec
 
 Model = Union[str, "os.PathLike[str]", bytes]
@@ -34,6 +42,8 @@ class TFLiteBackend:
     ------
     MissingDependency
         Neither package is installed.
+    ModelFormatError
+        The file is damaged.
     BackendError
         TensorFlow Lite refuses the model, or cannot run it with these shapes.
     InputError
@@ -54,8 +64,7 @@ class TFLiteBackend:
         self._label = source or path
         self._lock = threading.Lock()
         self._model = model  # the interpreter reads the weights from these bytes
-        if not isinstance(model, bytes) and not os.path.isfile(model):
-            raise BackendError(f"{path}: no such file")
+        _check_file(model, path)
         content: dict[str, Any] = {"model_content": model} if isinstance(model, bytes) else {"model_path": path}
         with _quiet():
             with self._errors("refuses the model"):
@@ -134,6 +143,21 @@ class TFLiteBackend:
         except (ValueError, RuntimeError, TypeError, MemoryError) as error:
             reason = " ".join(str(error).split())[:400]
             raise BackendError(f"{self._label}: TensorFlow Lite {what}: {reason}") from error
+
+
+def _check_file(model: Model, path: str) -> None:
+    """Raises ModelFormatError for a damaged file, on which TensorFlow Lite could crash."""
+    from edgecnn.importers.tflite_file import TFLiteFile
+
+    if isinstance(model, bytes):
+        data = model
+    else:
+        try:
+            data = Path(model).read_bytes()
+        except OSError as error:
+            raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+    with contextlib.suppress(UnsupportedOperator):  # by the importer, that is
+        TFLiteFile(data, path).check_buffers()
 
 
 def _interpreter_class() -> Any:

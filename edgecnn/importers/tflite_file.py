@@ -68,6 +68,11 @@ class TFLiteFile:
             if entry.string("name") == schema.METADATA_NAME:
                 self.metadata_json = self._bytes(entry.scalar("buffer")).tobytes()
 
+    def check_buffers(self) -> None:
+        """Raises ModelFormatError unless all buffers lie inside the file and all tensors have one."""
+        for index in {*range(len(self._buffers)), *(tensor.buffer for tensor in self.tensors)}:
+            self._bytes(index)
+
     def constant(self, index: int) -> np.ndarray | None:
         """The value that the file holds for a tensor (a view of the file where possible); None where it has none."""
         tensor = self.tensors[index]
@@ -112,7 +117,9 @@ class TFLiteFile:
         if table.scalar("external_buffer"):
             raise UnsupportedOperator(f"{self.source}: tensor {name!r} has its weights in another file; {USE_TFLITE}")
         if len(table.array("shape")) > MAX_RANK:
-            raise ModelFormatError(f"{self.source}: tensor {name!r} has more than {MAX_RANK} dimensions")
+            raise UnsupportedOperator(
+                f"{self.source}: tensor {name!r} has more than {MAX_RANK} dimensions; {USE_TFLITE}"
+            )
         shape = tuple(table.integers("shape"))
         if any(d < 0 for d in shape):
             raise ModelFormatError(f"{self.source}: tensor {name!r} has shape {shape}")
