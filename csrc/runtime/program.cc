@@ -55,19 +55,33 @@ std::string names_of_targets() {
 
 }  // namespace
 
+// Eight bytes a turn (Kounavis and Berry: Novel Table Lookup-Based Algorithms for High-Performance CRC
+// Generation, 2008): table k takes a byte k places further on.
 uint32_t crc32(const void* data, size_t size) {
-  static const std::array<uint32_t, 256> table = [] {
-    std::array<uint32_t, 256> t{};
+  static const auto tables = [] {
+    std::array<std::array<uint32_t, 256>, 8> t{};
     for (uint32_t i = 0; i < 256; ++i) {
       uint32_t value = i;
       for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ (value & 1 ? 0xEDB88320u : 0u);
-      t[i] = value;
+      t[0][i] = value;
+    }
+    for (size_t k = 1; k < 8; ++k) {
+      for (uint32_t i = 0; i < 256; ++i) t[k][i] = (t[k - 1][i] >> 8) ^ t[0][t[k - 1][i] & 255];
     }
     return t;
   }();
   uint32_t crc = ~0u;
   const auto* p = static_cast<const unsigned char*>(data);
-  for (size_t i = 0; i < size; ++i) crc = table[(crc ^ p[i]) & 255] ^ (crc >> 8);
+  for (; size >= 8; size -= 8, p += 8) {
+    uint32_t low, high;
+    std::memcpy(&low, p, 4);
+    std::memcpy(&high, p + 4, 4);
+    low ^= crc;
+    crc = tables[7][low & 255] ^ tables[6][(low >> 8) & 255] ^ tables[5][(low >> 16) & 255] ^
+          tables[4][low >> 24] ^ tables[3][high & 255] ^ tables[2][(high >> 8) & 255] ^
+          tables[1][(high >> 16) & 255] ^ tables[0][high >> 24];
+  }
+  for (; size > 0; --size) crc = tables[0][(crc ^ *p++) & 255] ^ (crc >> 8);
   return ~crc;
 }
 
