@@ -223,10 +223,8 @@ NOT_PASSED: dict[str, str] = {
         "antialiased resizing",
     ),
     **dict.fromkeys(
-        (
-            "test_resize_downsample_scales_linear_align_corners_cpu",
-        ),
-        "the official value divides by the unrounded size; ONNX Runtime, PyTorch and TensorFlow by the rounded one",
+        ("test_resize_downsample_scales_linear_align_corners_cpu",),
+        "the official value divides by the unrounded size, where ONNX Runtime and PyTorch take the rounded one",
     ),
     **dict.fromkeys(
         (
@@ -250,8 +248,9 @@ NOT_PASSED: dict[str, str] = {
 def official_tests() -> list[str]:
     """Names of the official tests that concern edgecnn.
 
-    Chosen by rule: the operator set is 7 or later, all operators are edgecnn's, the first input is float32, the others float32 or what a model has as
-    constant (int64 shapes and axes, bool flags), and the outputs float32, or int64 for ArgMax.
+    Chosen by rule: the operator set is 7 or later, all operators are edgecnn's, the first input is float32, the others
+    float32 or what a model has as constant (int64 shapes and axes, bool flags), and the outputs float32, or int64 for
+    ArgMax.
     """
     from onnx.backend.test.loader import load_model_tests
 

@@ -80,7 +80,9 @@ def _model(onnx: Any, c: Context) -> bytes:
     used = {name for node in c.nodes for name in node.inputs} | set(graph.outputs)
     constants = {**graph.constants, **c.constants}
     tensors = [
-        onnx.numpy_helper.from_array(np.ascontiguousarray(a).reshape(a.shape), n) for n, a in constants.items() if n in used
+        onnx.numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
+        for name, array in constants.items()
+        if name in used
     ]
     nodes = [
         onnx.helper.make_node(node.kind, node.inputs, node.outputs, name=f"{node.kind}_{i}", **node.attributes)

@@ -157,7 +157,7 @@ class Context:
             gate = self.emit("Add", [bent, self.number(1.0)])
             return self.emit("Mul", [self.emit("Mul", [x, gate]), self.number(0.5)])
         assert kind == "step", kind
-        return self.emit("Cast", [self.emit("Greater", [x, self.number(0.0)])], to=1)
+        return self.emit("Ceil", [self.emit("Clip", [x, self.number(0.0), self.number(1.0)])])
 
 
 # Functions that are an ONNX operator without attributes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Callable
 
 import numpy as np
@@ -37,7 +38,10 @@ def conv(c: Context, node: Node, op: ops.Conv) -> None:
     y = c.apply(op.activation, y)
     if op.residual == "after":
         y = c.emit("Add", [y, c.as_layout(node.inputs[3], TO_NCHW)])
-    c.store(node.outputs[0], y if op.pool is None else write_max_pool(c, y, op.pool), TO_NHWC)
+    if op.pool is not None:
+        size = op.conv_shape([c.graph.values[v] for v in node.inputs])[1:3]
+        y = write_max_pool(c, y, op.pool, size, c.shape(node.outputs[0])[1:3])
+    c.store(node.outputs[0], y, TO_NHWC)
 
 
 def conv_transpose(c: Context, node: Node, op: ops.ConvTranspose) -> None:
@@ -56,31 +60,44 @@ def conv_transpose(c: Context, node: Node, op: ops.ConvTranspose) -> None:
 
 
 def max_pool(c: Context, node: Node, op: ops.MaxPool) -> None:
-    c.store(node.outputs[0], write_max_pool(c, c.as_layout(node.inputs[0], TO_NCHW), op), TO_NHWC)
+    size, out = c.shape(node.inputs[0])[1:3], c.shape(node.outputs[0])[1:3]
+    c.store(node.outputs[0], write_max_pool(c, c.as_layout(node.inputs[0], TO_NCHW), op, size, out), TO_NHWC)
 
 
-def write_max_pool(c: Context, x: str, op: ops.MaxPool) -> str:
-    pads = op.padding
+def write_max_pool(c: Context, x: str, op: ops.MaxPool, size: Sequence[int], out: Sequence[int]) -> str:
+    pads = reached_pads(op, op.dilations, size, out)
     if any(p >= k for p, k in zip(pads, op.kernel * 2)):
         # Runtimes compare padding with the kernel, not with the extent of a dilated one.
         around = c.integers((0, 0, *pads[:2], 0, 0, *pads[2:]), "pads")
         x = c.emit("Pad", [x, around, c.number(-math.inf)])
         pads = (0, 0, 0, 0)
-    attributes = {"kernel_shape": op.kernel, "strides": op.strides, "pads": pads, "dilations": op.dilations}
-    return c.emit("MaxPool", [x], **attributes, ceil_mode=int(op.ceil_mode))
+    return c.emit("MaxPool", [x], kernel_shape=op.kernel, strides=op.strides, pads=pads, dilations=op.dilations)
 
 
 def average_pool(c: Context, node: Node, op: ops.AveragePool) -> None:
-    y = c.emit(
-        "AveragePool",
-        [c.as_layout(node.inputs[0], TO_NCHW)],
-        kernel_shape=op.kernel,
-        strides=op.strides,
-        pads=op.padding,
-        ceil_mode=int(op.ceil_mode),
-        count_include_pad=int(op.count_include_pad),
-    )
-    c.store(node.outputs[0], y, TO_NHWC)
+    x = c.as_layout(node.inputs[0], TO_NCHW)
+    counted, (top, left, bottom, right) = op.count_include_pad, op.padding
+    pads = reached_pads(op, (1, 1), c.shape(node.inputs[0])[1:3], c.shape(node.outputs[0])[1:3])
+    if counted and pads != op.padding:  # the padding counts, what only ceil_mode reaches does not
+        x = c.emit("Pad", [x, c.integers((0, 0, top, left, 0, 0, bottom, right), "pads"), c.number(0.0)])
+        counted, pads = False, (0, 0, pads[2] - bottom, pads[3] - right)
+    attributes = {"kernel_shape": op.kernel, "strides": op.strides, "pads": pads}
+    c.store(node.outputs[0], c.emit("AveragePool", [x], **attributes, count_include_pad=int(counted)), TO_NHWC)
+
+
+def reached_pads(
+    op: ops.MaxPool | ops.AveragePool, dilations: tuple[int, int], size: Sequence[int], out: Sequence[int]
+) -> tuple[int, int, int, int]:
+    """The padding, enlarged to what the last window of ``ceil_mode`` reaches.
+
+    Written out, because readers disagree about when ceil_mode drops that window.
+    """
+    top, left, bottom, right = op.padding
+    ends = [
+        (n - 1) * stride + (kernel - 1) * dilation + 1 - before - cells
+        for n, stride, kernel, dilation, before, cells in zip(out, op.strides, op.kernel, dilations, (top, left), size)
+    ]
+    return (top, left, max(bottom, ends[0]), max(right, ends[1]))
 
 
 def lrn(c: Context, node: Node, op: ops.LRN) -> None:
@@ -174,10 +191,11 @@ def binary(c: Context, node: Node, op: ops.Binary) -> None:
     a, b = (operand(c, v, perm) for v in node.inputs)
     if op.kind in BINARY:
         y = c.emit(BINARY[op.kind], [a, b])
-    elif c.shape(node.inputs[0]) == c.shape(node.outputs[0]):
+    else:
+        shape = c.shape(node.outputs[0])
+        if c.shape(node.inputs[0]) != shape:  # PRelu broadcasts its slope only
+            a = c.emit("Expand", [a, c.integers([shape[i] for i in inverse(perm)], "shape")])
         y = c.emit("PRelu", [a, b])
-    else:  # PRelu broadcasts its slope only
-        y = c.emit("Where", [c.emit("Greater", [a, c.number(0.0)]), a, c.emit("Mul", [a, b])])
     c.store(node.outputs[0], c.apply(op.activation, y), perm)
 
 

@@ -207,5 +207,5 @@ def _metadata(c: Context, outputs: Sequence[str]) -> Metadata:
             except ValueError as error:
                 raise ModelFormatError(f"{label}: {error}") from error
     shape = c.builder.shape(outputs[0])
-    one_vector = len(outputs) == 1 and shape[:1] == (1,) and (len(shape) == 2 or (len(shape) == 4 and shape[2:] == (1, 1)))
-    return Metadata(source=label, task="classify" if one_vector else "")
+    one_vector = shape[:1] == (1,) and (len(shape) == 2 or (len(shape) == 4 and shape[2:] == (1, 1)))
+    return Metadata(source=label, task="classify" if one_vector and len(outputs) == 1 else "")

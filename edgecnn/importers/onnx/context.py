@@ -59,7 +59,7 @@ class Context:
 
     def unsupported(self, what: str) -> UnsupportedOperator:
         """An error that names file and node."""
-        return UnsupportedOperator(f"{self.file.label}: {self.label}: {what}; backend=\"onnxruntime\" may run it")
+        return UnsupportedOperator(f'{self.file.label}: {self.label}: {what}; backend="onnxruntime" may run it')
 
     def damaged(self, what: str) -> ModelFormatError:
         """An error that names file and node."""
@@ -157,7 +157,8 @@ class Context:
         if name not in self.values:
             array = self.constant_of(name)
             if array is None:
-                raise self.damaged(f"reads {name!r}, which nothing before it makes (is the graph cyclic or not sorted?)")
+                what = "which nothing before it makes (is the graph cyclic or not sorted?)"
+                raise self.damaged(f"reads {name!r}, {what}")
             if str(array.dtype) not in COMPUTED:
                 raise self.unsupported(f"{name!r} is {array.dtype}; edgecnn computes in float32")
             self.values[name] = self.builder.constant(array, name)

@@ -50,7 +50,8 @@ def elu(c: Context) -> ops.Function:
 
 
 def selu(c: Context) -> ops.Function:
-    return ops.Function("selu", c.number("alpha", 1.67326319217681884765625), c.number("gamma", 1.05070102214813232421875))
+    alpha, gamma = c.number("alpha", 1.67326319217681884765625), c.number("gamma", 1.05070102214813232421875)
+    return ops.Function("selu", alpha, gamma)
 
 
 def hard_sigmoid(c: Context) -> ops.Function:

@@ -103,7 +103,7 @@ def range_(c: Context, start: Array, limit: Array, delta: Array) -> Array:
     count = (float(last) - float(first)) / float(step)
     if not count < MAX_RANGE:
         raise c.damaged(f"a range of {count} numbers")
-    return np.arange(first, last, step, dtype=start.dtype)
+    return np.arange(first.item(), last.item(), step.item(), dtype=start.dtype)
 
 
 def _dims(c: Context, array: Array) -> tuple[int, ...]:

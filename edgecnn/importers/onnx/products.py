@@ -62,25 +62,24 @@ def matmul(c: Context) -> None:
     if len(a_shape) == 1:
         a = c.reshape(a, (1, *a_shape), "row")
     full = c.builder.shape(a)
+    op: ops.Op
     if len(b_shape) == 2 and c.is_known(1):
-        rows = math.prod(full[:-1])
-        flat = c.reshape(a, (rows, full[-1]), "rows")
+        flat = c.reshape(a, (math.prod(full[:-1]), full[-1]), "rows")
         weights = c.converted(1, ("matrix", False, 1.0), lambda w: w.T)
-        bias = c.constant(np.zeros(b_shape[1], np.float32), "bias")
-        product = c.add(ops.Dense(), [flat, weights, bias], "product")
+        op, inputs = ops.Dense(), [flat, weights, c.constant(np.zeros(b_shape[1], np.float32), "bias")]
         shape: tuple[int, ...] = (*full[:-1], b_shape[1])
     else:
         b = c.value(1) if len(b_shape) > 1 else c.reshape(c.value(1), (*b_shape, 1), "column")
-        product = c.add(ops.MatMul(), [a, b], "product")
-        shape = c.builder.shape(product)
+        op, inputs = ops.MatMul(), [a, b]
+        shape = (*np.broadcast_shapes(full[:-2], c.builder.shape(b)[:-2]), full[-2], c.builder.shape(b)[-1])
     if len(b_shape) == 1:
         shape = shape[:-1]
     if len(a_shape) == 1:
         shape = (*shape[:-2], *shape[-1:]) if len(b_shape) > 1 else shape[:-1]
-    if shape == c.builder.shape(product):
-        c.same(product)
+    if len(a_shape) > 1 and len(b_shape) > 1 and (isinstance(op, ops.MatMul) or len(a_shape) == 2):
+        c.result(op, inputs)
     else:
-        c.result(ops.Reshape(shape), [product])
+        c.result(ops.Reshape(shape), [c.add(op, inputs, "product")])
 
 
 def batch_normalization(c: Context) -> None:

@@ -129,10 +129,8 @@ class OnnxFile:
             elements = getattr(tensor, field)
             if len(elements) != count:
                 raise ModelFormatError(f"{label} of shape {shape} needs {count} elements; the file has {len(elements)}")
-            if dtype is np.float16:  # its bits, as integers
-                flat = np.array(elements, np.uint16).view(np.float16)
-            else:
-                flat = np.array(elements, dtype)
+            # float16 comes as its bits, in integers
+            flat = np.array(elements, np.uint16).view(dtype) if dtype is np.float16 else np.array(elements, dtype)
         return flat.reshape(shape)
 
     def _external(self, tensor: Any, label: str, dtype: np.dtype, count: int) -> np.ndarray:

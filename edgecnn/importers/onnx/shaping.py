@@ -41,10 +41,8 @@ def flatten(c: Context) -> None:
 def squeeze(c: Context) -> None:
     shape = c.shape(0)
     axes = c.axes(1)
-    if axes is None:
-        gone = {i for i, d in enumerate(shape) if d == 1}
-    else:
-        gone = {c.axis(a, len(shape)) for a in axes}
+    ones = [i for i, d in enumerate(shape) if d == 1]
+    gone = {c.axis(a, len(shape)) for a in (ones if axes is None else axes)}
     if any(shape[i] != 1 for i in gone):
         raise c.damaged(f"the axes {sorted(gone)} of an input of shape {shape} are not all 1")
     c.result(ops.Reshape(tuple(d for i, d in enumerate(shape) if i not in gone)), [c.value(0)])
@@ -145,9 +143,7 @@ def pad(c: Context) -> None:
     if min((*before, *after), default=0) < 0:
         bounds = [(max(-b, 0), d - max(-a, 0), 1) for b, d, a in zip(before, shape, after)]
         x = c.add(box(bounds), [x], "cropped")
-    op = ops.Pad(
-        tuple(max(b, 0) for b in before), tuple(max(a, 0) for a in after), c.text("mode", "constant"), value
-    )
+    op = ops.Pad(tuple(max(b, 0) for b in before), tuple(max(a, 0) for a in after), c.text("mode", "constant"), value)
     c.result(op, [x])
 
 

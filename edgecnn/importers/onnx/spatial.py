@@ -204,11 +204,9 @@ def average_pool(c: Context) -> None:
         leave(c, dilated_average_pool(c, x, window, pads, include))
 
 
-def dilated_average_pool(
-    c: Context, x: str, window: Window, pads: tuple[int, int, int, int], include: bool
-) -> str:
+def dilated_average_pool(c: Context, x: str, window: Window, pads: tuple[int, int, int, int], include: bool) -> str:
     """The mean over spread cells: a depthwise convolution with ones, divided by how many cells there are."""
-    n, h, w, channels = c.builder.shape(x)
+    _, h, w, channels = c.builder.shape(x)
     ceil = c.flag("ceil_mode")
     pooled = ops.MaxPool(window.kernel, window.strides, pads, window.dilations, ceil).infer([c.builder.values[x]])
     (oh, ow), (top, left, bottom, right) = pooled[0][0][1:3], pads
@@ -259,10 +257,7 @@ class Sampling:
 
 
 def upsample(c: Context) -> None:
-    if c.has(1):
-        scales = scales_of(c, 1)
-    else:
-        scales = [float(s) for s in c.attribute("scales", list, [])]
+    scales = scales_of(c, 1) if c.has(1) else [float(s) for s in c.attribute("scales", list, [])]
     resample(c, by_scales(c, scales), c.text("mode", "nearest"), "asymmetric", "floor")
 
 
@@ -330,9 +325,7 @@ def by_sizes(c: Context) -> Sampling:
             raise c.damaged(f"unknown keep_aspect_ratio_policy {policy!r}")
         ratio = min(ratios) if policy == "not_larger" else max(ratios)
         sizes = [s if s < 0 else math.floor(n * ratio + 0.5) for s, n in zip(sizes, shape)]
-        return Sampling(
-            [n if s < 0 else s for s, n in zip(sizes, shape)], [1.0 if s < 0 else ratio for s in sizes]
-        )
+        return Sampling([n if s < 0 else s for s, n in zip(sizes, shape)], [1.0 if s < 0 else ratio for s in sizes])
     sizes = [n if s < 0 else s for s, n in zip(sizes, shape)]
     return Sampling(sizes, [s / n for s, n in zip(sizes, shape)])
 
