@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 
+import litert
 import numpy as np
 import pytest
 
@@ -57,7 +58,7 @@ def model(kind, inputs, options, outputs=(((), "float32"),)):
 
 def check(kind, *inputs, outputs=1, dtype="float32", low=-2.0, tolerance=1e-5, **options):
     """The imported operator, run by the reference, gives what TensorFlow Lite gives."""
-    pytest.importorskip("ai_edge_litert")
+    litert.require()
     from edgecnn.backends.tflite import TFLiteBackend
 
     guess = import_tflite(model(kind, inputs, options, [((), dtype)] * outputs))
@@ -409,7 +410,7 @@ FLOAT_MODELS = {
 
 @pytest.mark.parametrize("name", FLOAT_MODELS)
 def test_real_models(data_dir, name):
-    pytest.importorskip("ai_edge_litert")
+    litert.require()
     from edgecnn.backends.tflite import TFLiteBackend
     from edgecnn.exporters.tflite import export_tflite
 
@@ -425,7 +426,7 @@ def test_real_models(data_dir, name):
 
 
 def test_real_model_of_another_size(data_dir):
-    pytest.importorskip("ai_edge_litert")
+    litert.require()
     from edgecnn.backends.tflite import TFLiteBackend
 
     path = data_dir / "tflite" / "ultraface-slim-320_without_postprocessing.tflite"
@@ -440,7 +441,7 @@ def test_real_model_of_another_size(data_dir):
 
 @pytest.mark.parametrize("name", ["yolo-fastest/yolo-fastest-1.1", "yolo-lite/tiny-yolov2-trial3-noBatch"])
 def test_exported_darknet(data_dir, name):
-    pytest.importorskip("ai_edge_litert")
+    litert.require()
     from edgecnn import passes
     from edgecnn.backends.tflite import TFLiteBackend
     from edgecnn.exporters.tflite import export_tflite
@@ -458,7 +459,7 @@ def test_exported_darknet(data_dir, name):
 class TestBackend:
     @pytest.fixture
     def backend(self):
-        pytest.importorskip("ai_edge_litert")
+        litert.require()
         from edgecnn.backends.tflite import TFLiteBackend
 
         with_two = TFLiteBackend(two_layers()[0].finish([0], [2, 1], "net"), threads=2)
@@ -507,7 +508,7 @@ class TestBackend:
             backend.predict({"x": np.zeros((2, 3), np.float32)})
 
     def test_bad_models(self, tmp_path):
-        pytest.importorskip("ai_edge_litert")
+        litert.require()
         from edgecnn.backends.tflite import TFLiteBackend
 
         data = two_layers()[0].finish([0], [2], "net")
@@ -532,7 +533,7 @@ class TestBackend:
             TFLiteBackend(b"")
 
     def test_quiet(self, tmp_path):
-        pytest.importorskip("ai_edge_litert")
+        litert.require()
         path = tmp_path / "net.tflite"
         path.write_bytes(two_layers()[0].finish([0], [2], "net"))
         code = f"from edgecnn.backends.tflite import TFLiteBackend; TFLiteBackend({str(path)!r})"

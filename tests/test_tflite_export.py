@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import litert
 import numpy as np
 import pytest
 
@@ -41,7 +42,7 @@ def values_for(graph: Graph, low=-2.0, seed=1):
 
 def check(graph: Graph, low=-2.0, tolerance=1e-4, importable=True):
     """TensorFlow Lite, the reference, and the reference on the file read back give the same."""
-    pytest.importorskip("ai_edge_litert")
+    litert.require()
     from edgecnn.backends.tflite import TFLiteBackend
 
     inputs = values_for(graph, low)
@@ -85,7 +86,7 @@ def test_clip(low, high):
 
 
 def test_functions_at_the_edges():
-    pytest.importorskip("ai_edge_litert")
+    litert.require()
     from edgecnn.backends.tflite import TFLiteBackend
 
     x = np.array([-100, -1e-3, -1e-20, 0, 1e-20, 1e-3, 100], np.float32)
@@ -101,7 +102,10 @@ def test_binary(kind, shapes):
     a, b = shapes
     low = 0.1 if kind in ("pow", "div") else -2
     check(graph_of(ops.Binary(kind), a, b), low)
-    check(graph_of(ops.Binary(kind), a, rand(*b) if kind not in ("pow", "div") else np.abs(rand(*b)) + 0.1), low)
+    check(
+        graph_of(ops.Binary(kind), a, rand(*b) if kind not in ("pow", "div") else np.abs(rand(*b)) + np.float32(0.1)),
+        low,
+    )
 
 
 def test_binary_of_many_dimensions():
