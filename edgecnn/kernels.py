@@ -16,11 +16,20 @@ from edgecnn.backends.native import NativeBackend
 from edgecnn.errors import InputError, ModelError
 from edgecnn.graph import ops
 from edgecnn.graph.ir import GraphBuilder
-from edgecnn.graph.ops import UNARY_KINDS, Function
+from edgecnn.graph.ops import BINARY_KINDS, REDUCE_KINDS, UNARY_KINDS, Function
 from edgecnn.plan import build_plan
 
 Pair = Union[int, Sequence[int]]
 Activation = Union[str, Function, None]
+
+# The usual constants of functions that have some.
+DEFAULTS = {
+    "leaky": Function("leaky", 0.1),
+    "elu": Function("elu", 1.0),
+    "selu": Function("selu", 1.67326319217681884765625, 1.05070102214813232421875),
+    "hardsigmoid": Function("hardsigmoid", 0.2, 0.5),
+    "clip": Function("clip", float("-inf"), float("inf")),
+}
 
 MAX_PLANS = 64
 _plans: OrderedDict[tuple[object, ...], NativeBackend] = OrderedDict()
@@ -50,8 +59,8 @@ def run_op(
     InputError
         Shapes or dtypes do not fit the operator.
     """
-    arrays = [np.ascontiguousarray(a).reshape(np.shape(a)) for a in inputs]
-    fixed = [np.ascontiguousarray(c) for c in constants]
+    arrays = [_dense(a) for a in inputs]
+    fixed = [_dense(c) for c in constants]
     key = (
         op,
         threads,
@@ -177,7 +186,7 @@ def resize(
 
 def softmax(x: np.ndarray, axis: int = -1, *, log: bool = False, threads: int = 1) -> np.ndarray:
     """Softmax, or its logarithm, of float32 of any shape along an axis."""
-    return run_op(ops.Softmax(axis % max(1, np.ndim(x)), log), [x], threads=threads)[0]
+    return run_op(ops.Softmax(_axis(axis, np.ndim(x)), log), [x], threads=threads)[0]
 
 
 def lrn(
@@ -224,6 +233,46 @@ def tanh(x: np.ndarray) -> np.ndarray:
     return activate(x, "tanh")
 
 
+def clip(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    """min(max(x, low), high)"""
+    return activate(x, Function("clip", low, high))
+
+
+def selu(x: np.ndarray) -> np.ndarray:
+    """elu scaled so that networks normalise themselves"""
+    return activate(x, "selu")
+
+
+def hard_sigmoid(x: np.ndarray, alpha: float = 0.2, beta: float = 0.5) -> np.ndarray:
+    """alpha * x + beta, limited to 0 and 1"""
+    return activate(x, Function("hardsigmoid", alpha, beta))
+
+
+def hard_swish(x: np.ndarray) -> np.ndarray:
+    """x * min(max(x + 3, 0), 6) / 6"""
+    return activate(x, "hardswish")
+
+
+def hard_tanh(x: np.ndarray) -> np.ndarray:
+    """x limited to -1 and 1"""
+    return activate(x, "hardtan")
+
+
+def softplus(x: np.ndarray) -> np.ndarray:
+    """log(1 + exp(x))"""
+    return activate(x, "softplus")
+
+
+def softsign(x: np.ndarray) -> np.ndarray:
+    """x / (1 + |x|)"""
+    return activate(x, "softsign")
+
+
+def gelu(x: np.ndarray) -> np.ndarray:
+    """x * (1 + erf(x / sqrt(2))) / 2"""
+    return activate(x, "gelu")
+
+
 def mish(x: np.ndarray) -> np.ndarray:
     """x * tanh(log(1 + exp(x)))"""
     return activate(x, "mish")
@@ -234,14 +283,58 @@ def swish(x: np.ndarray) -> np.ndarray:
     return activate(x, "swish")
 
 
+def combine(kind: str, a: np.ndarray, b: np.ndarray, *, activation: Activation = None, threads: int = 1) -> np.ndarray:
+    """A function of two float32 arrays, a name of `BINARY_KINDS`, with numpy's broadcasting."""
+    if kind not in BINARY_KINDS:
+        raise InputError(f"unknown function {kind!r}: choose one of {', '.join(BINARY_KINDS)}")
+    return run_op(ops.Binary(kind, _function(activation)), [a, b], threads=threads)[0]
+
+
 def add(a: np.ndarray, b: np.ndarray, *, activation: Activation = None, threads: int = 1) -> np.ndarray:
     """a + b with numpy's broadcasting, float32"""
-    return run_op(ops.Binary("add", _function(activation)), [a, b], threads=threads)[0]
+    return combine("add", a, b, activation=activation, threads=threads)
+
+
+def subtract(a: np.ndarray, b: np.ndarray, *, activation: Activation = None, threads: int = 1) -> np.ndarray:
+    """a - b with numpy's broadcasting, float32"""
+    return combine("sub", a, b, activation=activation, threads=threads)
 
 
 def multiply(a: np.ndarray, b: np.ndarray, *, activation: Activation = None, threads: int = 1) -> np.ndarray:
     """a * b with numpy's broadcasting, float32"""
-    return run_op(ops.Binary("mul", _function(activation)), [a, b], threads=threads)[0]
+    return combine("mul", a, b, activation=activation, threads=threads)
+
+
+def divide(a: np.ndarray, b: np.ndarray, *, activation: Activation = None, threads: int = 1) -> np.ndarray:
+    """a / b with numpy's broadcasting, float32"""
+    return combine("div", a, b, activation=activation, threads=threads)
+
+
+def reduce(
+    x: np.ndarray, kind: str, axes: int | Sequence[int], *, keepdims: bool = False, threads: int = 1
+) -> np.ndarray:
+    """The "mean", "sum", "max", "min", "prod" or "l2" norm of float32 along axes."""
+    if kind not in REDUCE_KINDS:
+        raise InputError(f"unknown reduction {kind!r}: choose one of {', '.join(REDUCE_KINDS)}")
+    picked = (axes,) if isinstance(axes, (int, np.integer)) else tuple(axes)
+    op = ops.Reduce(kind, tuple(_axis(a, np.ndim(x)) for a in picked), keepdims)
+    return run_op(op, [x], threads=threads)[0]
+
+
+def pad(
+    x: np.ndarray,
+    widths: Sequence[tuple[int, int]],
+    *,
+    mode: str = "constant",
+    value: float = 0.0,
+    threads: int = 1,
+) -> np.ndarray:
+    """Float32 with ``widths`` = (before, after) elements more along each axis, as numpy.pad takes them.
+
+    ``mode``: "constant" (with ``value``), "reflect", "edge" or "wrap".
+    """
+    before, after = tuple(int(b) for b, _ in widths), tuple(int(a) for _, a in widths)
+    return run_op(ops.Pad(before, after, mode, value), [x], threads=threads)[0]
 
 
 def matmul(a: np.ndarray, b: np.ndarray, *, threads: int = 1) -> np.ndarray:
@@ -251,8 +344,21 @@ def matmul(a: np.ndarray, b: np.ndarray, *, threads: int = 1) -> np.ndarray:
 
 def concat(arrays: Sequence[np.ndarray], axis: int = -1, *, threads: int = 1) -> np.ndarray:
     """Joins arrays along an axis"""
-    rank = np.ndim(arrays[0]) if len(arrays) else 1
-    return run_op(ops.Concat(axis % max(1, rank)), arrays, threads=threads)[0]
+    if not len(arrays):
+        raise InputError("concat takes at least one array")
+    return run_op(ops.Concat(_axis(axis, np.ndim(arrays[0]))), arrays, threads=threads)[0]
+
+
+def _dense(array: np.ndarray) -> np.ndarray:
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"takes numpy arrays, not {type(array).__name__}")
+    return np.ascontiguousarray(array).reshape(array.shape)
+
+
+def _axis(axis: int, rank: int) -> int:
+    if not -rank <= axis < rank:
+        raise InputError(f"axis {axis} of an array with {rank} dimensions")
+    return int(axis) % rank
 
 
 def _pair(value: Pair) -> tuple[int, int]:
@@ -273,13 +379,7 @@ def _function(activation: Activation) -> Function | None:
         return activation
     if activation not in UNARY_KINDS:
         raise InputError(f"unknown function {activation!r}: choose one of {', '.join(UNARY_KINDS)}")
-    defaults = {
-        "leaky": Function("leaky", 0.1),
-        "elu": Function("elu", 1.0),
-        "hardsigmoid": Function("hardsigmoid", 0.2, 0.5),
-    }
-    defaults["selu"] = Function("selu", 1.67326319217681884765625, 1.05070102214813232421875)
-    return defaults.get(activation, Function(activation))
+    return DEFAULTS.get(activation, Function(activation))
 
 
 def _bias(b: np.ndarray | None, filters: int) -> np.ndarray:
