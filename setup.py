@@ -19,7 +19,7 @@ class CMakeBuild(build_ext):
         build = Path(self.build_temp).resolve() / "cmake"
         jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
         configure = [
-            "cmake", "-S", str(ROOT / "csrc"), "-B", str(build), "-DEDGECNN_PYTHON=ON",
+            "cmake", "-S", str(ROOT / "csrc"), "-B", str(build), "-G", "Ninja", "-DEDGECNN_PYTHON=ON",
             f"-DPython_EXECUTABLE={sys.executable}", f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={target.parent}",
         ]  # fmt: skip
         # pip builds in a fresh environment each time: an old cache points to a Python and pybind11 that are gone.
