@@ -24,7 +24,9 @@ RUNNABLE = [t["name"] for t in _core.targets() if t["supported"]]
 GRAPHS: list[Callable[[], Graph]] = [yolo_like, classifier_like, lambda: yolo_like(seed=3, batch=3)]
 
 
-def run(graph: Graph, inputs: dict[str, np.ndarray], target: str | None = None, threads: int = 1) -> dict[str, np.ndarray]:
+def run(
+    graph: Graph, inputs: dict[str, np.ndarray], target: str | None = None, threads: int = 1
+) -> dict[str, np.ndarray]:
     backend = NativeBackend(build_plan(graph, find_target(target) if target else None), threads)
     try:
         return backend.predict(inputs)
@@ -78,14 +80,16 @@ def test_model_files_do_not_depend_on_threads(data_dir: Path) -> None:
         pytest.param(lambda b, x: [b.add(ops.Reshape((8,)), [x])], id="a reshaped input"),
         pytest.param(lambda b, x: [y := b.add(ops.Unary(ops.Function("exp")), [x]), y], id="one value twice"),
         pytest.param(
-            lambda b, x: [y := b.add(ops.Unary(ops.Function("exp")), [x]), b.add(ops.Reshape((4, 2)), [y])], id="and reshaped"
+            lambda b, x: [y := b.add(ops.Unary(ops.Function("exp")), [x]), b.add(ops.Reshape((4, 2)), [y])],
+            id="and reshaped",
         ),
         pytest.param(
             lambda b, x: [y := b.add(ops.Unary(ops.Function("exp")), [x]), b.add(ops.Unary(ops.Function("neg")), [y])],
             id="an output that is read",
         ),
         pytest.param(
-            lambda b, x: [b.add(ops.Concat(1), [b.add(ops.Unary(ops.Function("exp")), [x]), x, x])], id="concatenated twice"
+            lambda b, x: [b.add(ops.Concat(1), [b.add(ops.Unary(ops.Function("exp")), [x]), x, x])],
+            id="concatenated twice",
         ),
         pytest.param(
             lambda b, x: [

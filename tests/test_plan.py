@@ -73,7 +73,9 @@ def test_concatenation_costs_no_step() -> None:
     b = NetBuilder("fire")
     x = b.input("x", (1, 8, 8, 16))
     x = b.conv(x, 16, kernel=1)
-    joined = b.add(ops.Concat(3), [b.conv(x, 24, kernel=1), b.conv(x, 40), b.add(ops.MaxPool((3, 3), (1, 1), (1, 1, 1, 1)), [x])])
+    joined = b.add(
+        ops.Concat(3), [b.conv(x, 24, kernel=1), b.conv(x, 40), b.add(ops.MaxPool((3, 3), (1, 1), (1, 1, 1, 1)), [x])]
+    )
     plan = build_plan(b.finish([b.conv(joined, 8, kernel=1)]))
     assert [s.kind for s in plan.steps if s.kind == "Copy"] == ["Copy"]  # that of the input
     assert next(layer for layer in plan.layers if layer.op == "Concat").kernels == []

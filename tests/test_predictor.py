@@ -73,9 +73,8 @@ def test_profile_and_explain() -> None:
         rows = predictor.profile(np.zeros((1, 3, 224, 224), np.float32))
         assert abs(sum(r.mflop for r in rows) - 478.8) < 1
         assert "arena" in predictor.explain()
-    with digits("reference") as predictor:
-        with pytest.raises(BackendError, match="native"):
-            predictor.explain()
+    with digits("reference") as predictor, pytest.raises(BackendError, match="native"):
+        predictor.explain()
 
 
 def test_compiled_models_take_no_options(tmp_path: Path) -> None:
