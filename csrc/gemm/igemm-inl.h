@@ -11,7 +11,7 @@
 //    A: one float of     |        |        |
 //    each of MR pixels   | acc[0] | acc[0] |   AVX-512  12 x 2 accumulators, 2 of B, 1 broadcast
 //      p[0][k] --------> |  [0]   |  [1]   |   AVX2      6 x 2 accumulators, 2 of B, 1 broadcast
-//      p[1][k]           +--------+--------+   NEON      8 x 2 accumulators, 2-4 of B, 8 of A (four k each)
+//      p[1][k]           +--------+--------+   NEON      8 x 2 accumulators, 4 of B, 8 of A (four k each)
 //      ...               |  ...   |  ...   |   portable  4 x 2 accumulators, 2 of B, 1 broadcast
 //      p[MR-1][k]        +--------+--------+
 //
@@ -228,16 +228,30 @@ EC_INLINE void multiply(Vec (&acc)[MR][NV], const float* const (&p)[MR], const f
 }
 
 #ifdef EC_HAS_FMA_LANE
-// One of the four k held in the lanes of `av`.
+// N vectors of B from offset kFirst on.
+template <int kFirst, int N>
+EC_INLINE void load_rows(Vec (&bv)[N], const float* b) {
+  bv[0] = load_in_order<kFirst>(b);
+  bv[1] = load_in_order<kFirst + kLanes>(b);
+  if constexpr (N > 2) {
+    bv[2] = load_in_order<kFirst + 2 * kLanes>(b);
+    bv[3] = load_in_order<kFirst + 3 * kLanes>(b);
+  }
+}
+
+// Two of the four k held in the lanes of `av`. All loads come before the products, for the in-order cores,
+// which pay less for loads in a row than for loads between.
 template <int kLane, int MR, int NV>
-EC_INLINE void multiply_lane(Vec (&acc)[MR][NV], const Vec (&av)[MR], const float* b) {
-  Vec bv[NV];
-#pragma GCC unroll 4
-  for (int j = 0; j < NV; ++j) bv[j] = load(b + j * kLanes);
-#pragma GCC unroll 4
+EC_INLINE void multiply_lanes(Vec (&acc)[MR][NV], const Vec (&av)[MR], const Vec (&bv)[2 * NV]) {
+#pragma GCC unroll 8
   for (int j = 0; j < NV; ++j) {
 #pragma GCC unroll 16
-    for (int i = 0; i < MR; ++i) acc[i][j] = fma_lane<kLane>(av[i], bv[j], acc[i][j]);
+    for (int i = 0; i < MR; ++i) fma_lane_in_order<kLane>(av[i], bv[j], &acc[i][j]);
+  }
+#pragma GCC unroll 8
+  for (int j = 0; j < NV; ++j) {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; ++i) fma_lane_in_order<kLane + 1>(av[i], bv[NV + j], &acc[i][j]);
   }
 }
 #endif
@@ -253,6 +267,7 @@ __attribute__((noinline)) void compute_tile(const Tile& t) {
     for (int j = 0; j < NV; ++j) acc[i][j] = load(start + j * kLanes);
   }
   const float* ahead = t.prefetch;
+  const ptrdiff_t length = t.run_length;
   for (int r = 0; r < t.run_count; ++r) {
     const float* p[MR];
 #pragma GCC unroll 16
@@ -260,27 +275,27 @@ __attribute__((noinline)) void compute_tile(const Tile& t) {
     const float* b = t.b + t.runs[r].b * kWidth;
     ptrdiff_t k = 0;
 #ifdef EC_HAS_FMA_LANE
-    for (; k + kStep <= t.run_length; k += kStep, b += kStep * kWidth, ahead += kLineFloats) {
+    for (; k + kStep <= length; k += kStep, b += kStep * kWidth, ahead += kLineFloats) {
       __builtin_prefetch(ahead, 0, 2);
-      Vec av[MR];
+      Vec av[MR], bv[2 * NV];
+      load_rows<0>(bv, b);
 #pragma GCC unroll 16
-      for (int i = 0; i < MR; ++i) av[i] = load(p[i] + k);
-      multiply_lane<0>(acc, av, b);
-      multiply_lane<1>(acc, av, b + kWidth);
-      multiply_lane<2>(acc, av, b + 2 * kWidth);
-      multiply_lane<3>(acc, av, b + 3 * kWidth);
+      for (int i = 0; i < MR; ++i) av[i] = load_in_order(p[i], k);
+      multiply_lanes<0>(acc, av, bv);
+      load_rows<2 * NV * kLanes>(bv, b);
+      multiply_lanes<2>(acc, av, bv);
     }
 #pragma GCC unroll 1
-    for (; k < t.run_length; ++k, b += kWidth) multiply(acc, p, b, k);
+    for (; k < length; ++k, b += kWidth) multiply(acc, p, b, k);
 #else
     // GCC would unroll further and run out of address registers.
 #pragma GCC unroll 1
-    for (; k + kStep <= t.run_length; k += kStep, b += kStep * kWidth, ahead += kLineFloats) {
+    for (; k + kStep <= length; k += kStep, b += kStep * kWidth, ahead += kLineFloats) {
       __builtin_prefetch(ahead, 0, 2);
       multiply(acc, p, b, k);
       multiply(acc, p, b + kWidth, k + 1);
     }
-    if (k < t.run_length) multiply(acc, p, b, k);
+    if (k < length) multiply(acc, p, b, k);
 #endif
   }
   if (t.partial == nullptr) {
