@@ -90,12 +90,9 @@ class Predictor:
 
     def explain(self) -> str:
         """What the planner decided for each layer, with its estimates (native backend; not from ``.ecnn``)."""
-        plan = getattr(self._open(), "plan", None)
-        if plan is None:
-            raise BackendError(
-                f"{self.name}: only a model that was planned here, by the native backend, can be explained"
-            )
-        text: str = plan.explain()
+        text: str = getattr(self._open(), "explanation", "")
+        if not text:
+            raise BackendError(f"{self.name}: only a model planned here, by the native backend, can be explained")
         return text
 
     def close(self) -> None:

@@ -24,27 +24,33 @@ namespace {
 
 constexpr int kMaxThreads = 256;
 
-// A program and the aligned copy of the bytes it lives on.
+// A program and the bytes it lives on: a copy of its own, or the array it was given.
 struct LoadedProgram {
-  std::unique_ptr<char, void (*)(void*)> bytes{nullptr, std::free};
+  std::unique_ptr<char, void (*)(void*)> copy{nullptr, std::free};
+  py::object owner;
   Program program;
 };
 
-std::shared_ptr<LoadedProgram> load_program(const py::buffer& buffer) {
+std::shared_ptr<LoadedProgram> load_program(const py::buffer& buffer, bool copy) {
   const py::buffer_info info = buffer.request();
   if (info.ndim != 1 || info.itemsize != 1 || (info.shape[0] > 1 && info.strides[0] != 1)) {
     throw py::value_error("a program is a contiguous block of bytes");
   }
   const size_t size = static_cast<size_t>(info.size);
   auto loaded = std::make_shared<LoadedProgram>();
-  loaded->bytes.reset(
-      static_cast<char*>(std::aligned_alloc(kAlignment, (size + kAlignment) / kAlignment * kAlignment)));
-  if (!loaded->bytes) throw std::bad_alloc();
-  std::memcpy(loaded->bytes.get(), info.ptr, size);
+  const void* bytes = info.ptr;
+  if (copy) {
+    const size_t room = (size + kAlignment) / kAlignment * kAlignment;
+    loaded->copy.reset(static_cast<char*>(std::aligned_alloc(kAlignment, room)));
+    if (!loaded->copy) throw std::bad_alloc();
+    bytes = std::memcpy(loaded->copy.get(), info.ptr, size);
+  } else {
+    loaded->owner = buffer;
+  }
   std::string error;
   {
     const py::gil_scoped_release release;
-    error = Program::open(loaded->bytes.get(), size, &loaded->program);
+    error = Program::open(bytes, size, &loaded->program);
   }
   if (!error.empty()) throw py::value_error(error);
   return loaded;
@@ -232,8 +238,9 @@ void bind_runtime(py::module_& m) {
     return crc32(info.ptr, static_cast<size_t>(info.size * info.itemsize));
   });
   py::class_<LoadedProgram, std::shared_ptr<LoadedProgram>>(m, "Program", "A checked program (.ecnn)")
-      .def(py::init(&load_program), py::arg("bytes"),
-           "Copies and checks the bytes; ValueError says what is wrong")
+      .def(py::init(&load_program), py::arg("bytes"), py::arg("copy") = true,
+           "Checks the bytes; ValueError says what is wrong. Without a copy they must be 64-byte aligned and "
+           "never change")
       .def_property_readonly("metadata", [](const LoadedProgram& p) { return p.program.metadata(); })
       .def_property_readonly("step_count", [](const LoadedProgram& p) { return p.program.steps().size(); })
       .def_property_readonly("input_bytes", [](const LoadedProgram& p) { return io_bytes(p.program, true); })

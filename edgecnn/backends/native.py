@@ -58,11 +58,13 @@ class NativeBackend:
     def __init__(self, model: Plan | bytes, threads: int = 1, source: str = "model") -> None:
         from edgecnn import _core
 
-        content = model if isinstance(model, bytes) else model.to_bytes()
-        self.plan = None if isinstance(model, bytes) else model
+        compiled = isinstance(model, bytes)
+        content = model if isinstance(model, bytes) else model.assemble()
+        # The text, not the plan: that holds the weights a second time.
+        self.explanation = "" if isinstance(model, bytes) else model.explain()
         self._source = source
         try:
-            program = _core.Program(content)
+            program = _core.Program(content, copy=compiled)
             self.info = read_info(program.metadata, source)
         except ValueError as error:
             raise ModelFormatError(f"{source}: {error}") from error

@@ -75,6 +75,10 @@ class Plan:
 
     def to_bytes(self) -> bytes:
         """The program in the .ecnn format; the same plan always gives the same bytes."""
+        return self.assemble().tobytes()
+
+    def assemble(self) -> np.ndarray:
+        """`to_bytes` as a 64-byte aligned uint8 array, which the executor runs without a copy of the weights."""
         from edgecnn import _core
 
         schema = _core.step_schema()
@@ -87,43 +91,41 @@ class Plan:
             for i in range(_core.MAX_STEP_INPUTS):
                 records += operand(step.inputs[i]) if i < len(step.inputs) else bytes(OPERAND.size)
             records += operand(step.output)
-
         specs = (*self.graph.input_specs, *self.graph.output_specs)
         io = b"".join(struct.pack("<Q", spec.nbytes) for spec in specs)
         metadata = json.dumps(self._metadata(), separators=(",", ":"), sort_keys=True).encode()
 
-        body = bytearray()
-        places: dict[str, int] = {}
-
-        def section(name: str, data: bytes | bytearray, alignment: int) -> None:
-            body.extend(bytes(-(HEADER.size + len(body)) % alignment))
-            places[name] = HEADER.size + len(body)
-            body.extend(data)
-
-        section("io", io, 8)
-        section("steps", records, 8)
-        section("params", params, 4)
-        section("metadata", metadata, 1)
-        constants = bytearray(self.constant_bytes)
+        places: list[int] = []
+        end = HEADER.size
+        sections = ((len(io), 8), (len(records), 8), (len(params), 4), (len(metadata), 1))
+        for size, alignment in (*sections, (self.constant_bytes, _core.ALIGNMENT)):
+            places.append(end + -end % alignment)
+            end = places[-1] + size
+        total = end + _core.TAIL_BYTES
+        block = np.zeros(total + _core.ALIGNMENT, np.uint8)
+        start = -block.ctypes.data % _core.ALIGNMENT
+        file = block[start : start + total]
+        for place, data in zip(places, (io, records, params, metadata)):
+            file[place : place + len(data)] = np.frombuffer(data, np.uint8)
         for buffer in self.constants:
             assert buffer.data is not None
-            constants[buffer.offset : buffer.offset + buffer.nbytes] = buffer.data.tobytes()
-        section("constants", constants, _core.ALIGNMENT)
-        body.extend(bytes(_core.TAIL_BYTES))
+            place = places[-1] + buffer.offset
+            file[place : place + buffer.nbytes] = buffer.data.reshape(-1).view(np.uint8)
         header = HEADER.pack(
-            b"ECNN", *_core.FILE_VERSION, self.target.name.encode(), self.target.lanes, self.target.nr,
-            HEADER.size + len(body), _core.crc32(bytes(body)), len(self.steps), len(self.graph.inputs),
-            len(self.graph.outputs), self.arena_bytes, places["io"], places["steps"], places["params"], len(params),
-            places["constants"], self.constant_bytes, places["metadata"], len(metadata), 0,
+            b"ECNN", *_core.FILE_VERSION, self.target.name.encode(), self.target.lanes, self.target.nr, total,
+            _core.crc32(file[HEADER.size :]), len(self.steps), len(self.graph.inputs), len(self.graph.outputs),
+            self.arena_bytes, places[0], places[1], places[2], len(params), places[4], self.constant_bytes,
+            places[3], len(metadata), 0,
         )  # fmt: skip
-        return header + bytes(body)
+        file[: HEADER.size] = np.frombuffer(header, np.uint8)
+        return file
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the .ecnn file, whole or not at all."""
         path = Path(path)
         partial = path.with_name(path.name + ".part")
         try:
-            partial.write_bytes(self.to_bytes())
+            partial.write_bytes(self.assemble())
             partial.replace(path)
         except OSError as error:
             partial.unlink(missing_ok=True)
