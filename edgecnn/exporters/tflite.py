@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Union
 
 from edgecnn.errors import ModelError, UnsupportedOperator
-from edgecnn.exporters.tflite_context import FUSED_ACTIVATIONS, Context
+from edgecnn.exporters.tflite_context import Context
+from edgecnn.exporters.tflite_functions import split_activation
 from edgecnn.exporters.tflite_operators import EXPORTERS
 from edgecnn.graph import ops
 from edgecnn.graph.ir import Graph, Node
@@ -98,8 +99,8 @@ def _fuse_activations(graph: Graph) -> tuple[list[Node], dict[str, int]]:
         readers = consumers[node.outputs[0]]
         if _can_fuse(node.op) and len(readers) == 1 and node.outputs[0] not in graph.outputs:
             (reader,) = readers
-            code = FUSED_ACTIVATIONS.get(reader.op.function.kind) if isinstance(reader.op, ops.Unary) else None
-            if code is not None:
+            code, _ = split_activation(reader.op.function if isinstance(reader.op, ops.Unary) else None)
+            if code:
                 gone.add(reader.name)
                 fused[node.name] = code
                 node = replace(node, outputs=reader.outputs)

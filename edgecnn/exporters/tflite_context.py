@@ -9,13 +9,6 @@ import numpy as np
 
 from edgecnn.exporters.tflite_writer import ModelWriter
 from edgecnn.graph.ir import Graph, Node
-from edgecnn.tflite_schema import ACTIVATION_RELU, ACTIVATION_RELU6, ACTIVATION_RELU_N1_TO_1
-
-FUSED_ACTIVATIONS = {
-    "relu": ACTIVATION_RELU,
-    "relu6": ACTIVATION_RELU6,
-    "hardtan": ACTIVATION_RELU_N1_TO_1,
-}
 
 
 class Context:

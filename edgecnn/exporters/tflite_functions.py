@@ -8,6 +8,7 @@ from typing import Callable
 from edgecnn.errors import UnsupportedOperator
 from edgecnn.exporters.tflite_context import Context
 from edgecnn.graph.ops import UNARY_KINDS, Function
+from edgecnn.tflite_schema import ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_RELU6, ACTIVATION_RELU_N1_TO_1
 
 # The functions that are one operator.
 BUILTIN: dict[str, str] = {
@@ -27,9 +28,28 @@ BUILTIN: dict[str, str] = {
     "ceil": "CEIL",
 }
 
+# What "clip" is for these limits.
+_CLIPS = {(0.0, math.inf): "relu", (0.0, 6.0): "relu6", (-1.0, 1.0): "hardtan"}
+
+_FUSED = {"relu": ACTIVATION_RELU, "relu6": ACTIVATION_RELU6, "hardtan": ACTIVATION_RELU_N1_TO_1}
+
+
+def split_activation(function: Function | None) -> tuple[int, Function | None]:
+    """(code of the activation that an operator takes with it, the function that is left to apply)."""
+    if function is None:
+        return ACTIVATION_NONE, None
+    code = _FUSED.get(_plain(function).kind, ACTIVATION_NONE)
+    return code, None if code else function
+
+
+def _plain(function: Function) -> Function:
+    kind = _CLIPS.get((function.alpha, function.beta)) if function.kind == "clip" else None
+    return Function(kind) if kind else function
+
 
 def apply(c: Context, function: Function, x: int) -> int:
     """f(x)."""
+    function = _plain(function)
     if function.kind in BUILTIN:
         return c.unary(BUILTIN[function.kind], x)
     if function.kind not in COMPOSED:

@@ -7,8 +7,8 @@ from typing import Any, Callable
 import numpy as np
 
 from edgecnn.errors import UnsupportedOperator
-from edgecnn.exporters.tflite_context import FUSED_ACTIVATIONS, Context
-from edgecnn.exporters.tflite_functions import apply
+from edgecnn.exporters.tflite_context import Context
+from edgecnn.exporters.tflite_functions import apply, split_activation
 from edgecnn.exporters.tflite_resize import resize
 from edgecnn.exporters.tflite_windows import average_pool, conv, conv_transpose, max_pool
 from edgecnn.graph import ops
@@ -24,10 +24,8 @@ def unary(c: Context, op: ops.Unary, x: int) -> int:
 
 
 def binary(c: Context, op: ops.Binary, a: int, b: int) -> int:
-    code = c.fused
-    function = op.activation
-    if function is not None and op.kind in _FUSING and function.kind in FUSED_ACTIVATIONS:
-        code, function = FUSED_ACTIVATIONS[function.kind], None
+    code, function = split_activation(op.activation) if op.kind in _FUSING else (0, op.activation)
+    code = code or c.fused
     y = _prelu(c, a, b) if op.kind == "prelu" else _aligned_binary(c, _BINARY[op.kind], a, b, code)
     return y if function is None else apply(c, function, y)
 
@@ -71,11 +69,9 @@ def _prelu(c: Context, x: int, slope: int) -> int:
 
 
 def dense(c: Context, op: ops.Dense, x: int, w: int, b: int) -> int:
-    code, function = c.fused, op.activation
-    if function is not None and function.kind in FUSED_ACTIVATIONS:
-        code, function = FUSED_ACTIVATIONS[function.kind], None
+    code, function = split_activation(op.activation)
     shape = (c.shape(x)[0], c.shape(w)[0])
-    y = c.op("FULLY_CONNECTED", [x, w, b], shape, fused_activation_function=code)
+    y = c.op("FULLY_CONNECTED", [x, w, b], shape, fused_activation_function=code or c.fused)
     return y if function is None else apply(c, function, y)
 
 

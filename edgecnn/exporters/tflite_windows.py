@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from edgecnn.errors import UnsupportedOperator
-from edgecnn.exporters.tflite_context import FUSED_ACTIVATIONS, Context
-from edgecnn.exporters.tflite_functions import apply
+from edgecnn.exporters.tflite_context import Context
+from edgecnn.exporters.tflite_functions import apply, split_activation
 from edgecnn.graph import ops
 from edgecnn.graph.ir import TensorSpec
 from edgecnn.tflite_schema import PADDING_SAME, PADDING_VALID
@@ -71,9 +71,8 @@ def _padded(
 
 
 def conv(c: Context, op: ops.Conv, x: int, w: int, b: int, residual: int = -1) -> int:
-    code, function = c.fused, op.activation
-    if function is not None and function.kind in FUSED_ACTIVATIONS:
-        code, function = FUSED_ACTIVATIONS[function.kind], None
+    code, function = split_activation(op.activation)
+    code = code or c.fused
     before = op.residual == "before"
     y = _plain_conv(c, op, x, w, b, 0 if before else code)
     if before:
