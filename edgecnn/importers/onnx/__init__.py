@@ -58,7 +58,8 @@ def import_onnx(source: Source, input_shapes: Mapping[str, Sequence[int]] | None
     """
     file = OnnxFile(source)
     try:
-        return _import(file, dict(input_shapes or {}))
+        with np.errstate(all="ignore"):  # infinities and NaN are constants like others
+            return _import(file, dict(input_shapes or {}))
     except EdgeCNNError:
         raise
     except (ValueError, TypeError, IndexError, ArithmeticError, RecursionError) as error:

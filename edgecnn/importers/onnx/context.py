@@ -34,8 +34,9 @@ class Context:
         ONNX name -> array, for values known at import: constants and what is folded from them.
     values
         ONNX name -> name in the graph, for values that are there.
-    budget
-        Number of elements that folding may still produce, so that no file can make it run for hours.
+    spent
+        Number of elements that were made from the file's constants; bounded, so that no file can make an import run
+        for hours or fill the memory.
     """
 
     def __init__(self, file: OnnxFile, builder: GraphBuilder, reserved: frozenset[str]) -> None:
@@ -44,7 +45,7 @@ class Context:
         self.opset = file.opset
         self.known: dict[str, np.ndarray] = {}
         self.values: dict[str, str] = {}
-        self.budget = (1 << 24) + 2 * file.size
+        self.spent = 0
         self.node = OnnxNode("", "", "", (), (), {})
         self._reserved = reserved
         self._converted: dict[tuple[Any, ...], str] = {}
@@ -197,6 +198,7 @@ class Context:
 
     def constant(self, array: np.ndarray, what: str) -> str:
         """A constant that the file does not have."""
+        self.spend(array.size)
         return self.builder.constant(array, self.fresh(what))
 
     def scalar(self, value: float) -> str:
@@ -231,7 +233,7 @@ class Context:
         return self.add(ops.Reshape(tuple(shape)), [value], what)
 
     def spend(self, elements: int) -> None:
-        """Takes *elements* off the budget of folding."""
-        self.budget -= elements
-        if self.budget < 0:
+        """Counts *elements* that are made; UnsupportedOperator where they are out of proportion to the file."""
+        self.spent += elements
+        if self.spent > (1 << 24) + 2 * self.file.size:
             raise self.unsupported("the constants of this model unfold into far more data than the file has")

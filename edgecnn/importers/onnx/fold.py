@@ -30,10 +30,9 @@ def fold(c: Context) -> bool:
     if not c.node.inputs or not all(not c.has(i) or c.is_known(i) for i in range(len(c.node.inputs))):
         return False
     arrays = [c.array(i) for i in range(len(c.node.inputs)) if c.has(i)]
-    with np.errstate(all="ignore"):
-        if kind in HOST and not (kind in IMPORTERS and all(a.dtype == np.float32 for a in arrays)):
-            return _set(c, [np.asarray(HOST[kind](c, *arrays))])
-        return kind in IMPORTERS and _by_reference(c, arrays)
+    if kind in HOST and not (kind in IMPORTERS and all(a.dtype == np.float32 for a in arrays)):
+        return _set(c, [np.asarray(HOST[kind](c, *arrays))])
+    return kind in IMPORTERS and _by_reference(c)
 
 
 def _set(c: Context, results: Sequence[Array]) -> bool:
@@ -46,7 +45,7 @@ def _set(c: Context, results: Sequence[Array]) -> bool:
     return True
 
 
-def _by_reference(c: Context, arrays: Sequence[Array]) -> bool:
+def _by_reference(c: Context) -> bool:
     """Imports the node into a graph of its own and lets the reference run it."""
     scratch = Context(c.file, GraphBuilder("constants", c.file.label), frozenset())
     scratch.node = c.node

@@ -56,7 +56,7 @@ class OnnxFile:
     label
         The file as messages name it.
     size
-        Number of bytes of the file.
+        Number of bytes of the file, and of the files of weights that were read.
     """
 
     def __init__(self, source: Source) -> None:
@@ -69,6 +69,7 @@ class OnnxFile:
             self.folder = Path(source).resolve().parent
             data = _read(Path(source), self.label)
         self.size = len(data)
+        self._external_left: dict[Path, int] = {}
         from google.protobuf.message import DecodeError
 
         try:
@@ -157,6 +158,11 @@ class OnnxFile:
                 f"{label} needs {nbytes} bytes; {location!r} has {path.stat().st_size}, and {length} of them from "
                 f"{offset} on are said to be it"
             )
+        left = self._external_left.setdefault(path, 4 * path.stat().st_size) - nbytes
+        if left < 0:
+            raise ModelFormatError(f"{label}: the tensors in {location!r} claim to be far more than that file has")
+        self._external_left[path] = left
+        self.size += nbytes
         try:
             flat = np.fromfile(path, dtype.newbyteorder("<"), count, offset=offset)
         except OSError as error:

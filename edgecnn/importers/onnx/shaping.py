@@ -213,6 +213,7 @@ def gather(c: Context) -> None:
     runs = evenly_spaced([i % shape[axis] for i in indices])
     if len(runs) > MAX_PIECES:
         raise c.unsupported(f"{len(indices)} indices without order")
+    c.spend(len(runs) << 10)  # nodes cost more than numbers
     pieces = []
     for n, (first, count, step) in enumerate(runs):
         bounds = [(0, d, 1) for d in shape]
