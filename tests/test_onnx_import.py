@@ -432,6 +432,11 @@ BAD = {
         ModelFormatError,
         "does not fit",
     ),
+    "names": (
+        make([relu("seen")], {"seen": (2,)}).replace(b"seen", b"\xff\xfe\xfd\xfc"),
+        ModelFormatError,
+        "not text|damaged",
+    ),
     "indices": (make([node("Gather", "x", "i")], {"x": (2, 3)}, constants={"i": ints(7)}), ModelFormatError, "beyond"),
 }
 

@@ -72,7 +72,10 @@ def _write_output(c: Context, name: str) -> None:
         c.begin(name)
         before = len(c.nodes)
         plain = c.plain(name)
-        c.store(name, plain if len(c.nodes) > before else c.emit("Identity", [plain]))
+        if len(c.nodes) > before:
+            c.store(name, plain)
+        elif plain in c.graph.outputs or not c.rename(plain, name):
+            c.store(name, c.emit("Identity", [plain]))
 
 
 def _model(onnx: Any, c: Context) -> bytes:

@@ -104,6 +104,19 @@ class Context:
         self.stored[value] = Stored(name, perm)
         self._shapes[name] = tuple(shape[i] for i in inverse(perm))
 
+    def rename(self, name: str, value: str) -> bool:
+        """Gives a tensor that a node makes the name of a graph's value; False where no node makes it."""
+        if not any(name in node.outputs for node in self.nodes):
+            return False
+        for node in self.nodes:
+            node.inputs = [value if n == name else n for n in node.inputs]
+            node.outputs = [value if n == name else n for n in node.outputs]
+        renamed = {v: Stored(value, s.perm) for v, s in self.stored.items() if s.name == name}
+        self.stored.update(renamed, **{value: Stored(value, identity(len(self.shape(value))))})
+        self._shapes[value] = self._shapes[name]
+        self._made = {(value if n == name else n, p): value if m == name else m for (n, p), m in self._made.items()}
+        return True
+
     def as_layout(self, value: str, perm: Perm) -> str:
         """The name of transpose(value, perm)."""
         stored = self.stored[value]

@@ -56,14 +56,15 @@ def import_onnx(source: Source, input_shapes: Mapping[str, Sequence[int]] | None
     MissingDependency
         The package onnx is not installed.
     """
-    file = OnnxFile(source)
+    label = "model.onnx" if isinstance(source, bytes) else os.fspath(source)
     try:
+        file = OnnxFile(source, label)
         with np.errstate(all="ignore"):  # infinities and NaN are constants like others
             return _import(file, dict(input_shapes or {}))
     except EdgeCNNError:
         raise
     except (ValueError, TypeError, IndexError, ArithmeticError, RecursionError) as error:
-        raise ModelFormatError(f"{file.label}: damaged: {error}") from error
+        raise ModelFormatError(f"{label}: damaged: {error}") from error
 
 
 def _import(file: OnnxFile, shapes: dict[str, Sequence[int]]) -> Graph:

@@ -59,13 +59,14 @@ class OnnxFile:
         Number of bytes of the file, and of the files of weights that were read.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, label: str) -> None:
         onnx = _onnx()
+        self.label = label
         self.folder: Path | None = None
         if isinstance(source, bytes):
-            self.label, self.name, data = "model.onnx", "model", source
+            self.name, data = "model", source
         else:
-            self.label, self.name = os.fspath(source), Path(source).stem
+            self.name = Path(source).stem
             self.folder = Path(source).resolve().parent
             data = _read(Path(source), self.label)
         self.size = len(data)
@@ -79,6 +80,7 @@ class OnnxFile:
         self.graph = self.model.graph
         if not self.model.HasField("graph") or not self.graph.node:
             raise ModelFormatError(f"{self.label}: not an ONNX model, or one without a graph")
+        self._check_text()
         self.opset = self._opset()
         self.initializers: dict[str, Any] = {}
         for tensor in self.graph.initializer:
@@ -168,6 +170,16 @@ class OnnxFile:
         except OSError as error:
             raise ModelError(f"{label}: {location!r} cannot be read: {error.strerror}") from error
         return flat.astype(dtype, copy=False)
+
+    def _check_text(self) -> None:
+        """Protobuf gives text that is no UTF-8 as bytes."""
+        values = (*self.graph.input, *self.graph.output, *self.graph.initializer)
+        names = [self.graph.name, *(v.name for v in values)]
+        for node in self.graph.node:
+            names += [node.op_type, node.domain, node.name, *node.input, *node.output]
+        wrong = [name for name in names if not isinstance(name, str)]
+        if wrong:
+            raise ModelFormatError(f"{self.label}: damaged: the name {wrong[0]!r} is not text")
 
     def _opset(self) -> int:
         versions = [o.version for o in self.model.opset_import if o.domain in ("", "ai.onnx")]
