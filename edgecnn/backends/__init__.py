@@ -1,10 +1,10 @@
 """Backends: what runs a model. Each is a class in a file of its own with the same five members.
 
-    name      "native", "onnxruntime", "tflite" or "reference"
-    inputs    tuple of TensorSpec, in the order and layout of the model file
-    outputs   likewise
-    predict   {input name: array} -> {output name: new array}
-    close     lets go of memory and threads; may be called twice
+name      "native", "onnxruntime", "tflite" or "reference"
+inputs    tuple of TensorSpec, in the order and layout of the model file
+outputs   likewise
+predict   {input name: array} -> {output name: new array}
+close     lets go of memory and threads; may be called twice
 """
 
 from __future__ import annotations

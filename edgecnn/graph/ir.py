@@ -128,9 +128,7 @@ class GraphBuilder:
         (out,) = self.add_multi(op, inputs, name, outputs)
         return out
 
-    def add_multi(
-        self, op: Op, inputs: Sequence[str], name: str = "", outputs: Sequence[str] = ()
-    ) -> tuple[str, ...]:
+    def add_multi(self, op: Op, inputs: Sequence[str], name: str = "", outputs: Sequence[str] = ()) -> tuple[str, ...]:
         """Adds a node; returns the names of its outputs (*outputs* where given and free, else made from *name*).
 
         Raises

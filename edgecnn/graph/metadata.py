@@ -27,13 +27,14 @@ class YoloHead:
     """One YOLO output map and the numbers that its decoding needs. Formulas: ``edgecnn.yolo.decode``.
 
     ``output`` names a graph output that holds the *raw* map, before any logistic function or softmax, in Darknet's
-    order: (1, anchors * (5 + classes), grid_h, grid_w) for "region" and "yolo", a flat (1, length) vector for "detection".
+    order: (1, anchors * (5 + classes), grid_h, grid_w) for "region" and "yolo", a flat (1, length) vector for
+    "detection".
     """
 
     output: str
     kind: str  # "detection" (YOLOv1), "region" (YOLOv2) or "yolo" (YOLOv3, v4)
     classes: int
-    anchors: tuple[tuple[float, float], ...] = ()  # (w, h); region: grid cells; yolo: input pixels, only the masked ones
+    anchors: tuple[tuple[float, float], ...] = ()  # (w, h); region: grid cells; yolo: input pixels, the masked ones
     softmax: bool = True  # class scores by softmax; else by the logistic function (detection: taken as they are)
     side: int = 0  # detection: grid side
     boxes: int = 0  # detection: boxes per cell

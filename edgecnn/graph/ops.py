@@ -226,8 +226,8 @@ class Conv(Op):
     Inputs: x (N, H, W, C), w (O, KH, KW, C / groups), b (O,), and with ``residual`` a fourth of the output's shape
     *before pooling*. Depthwise is ``groups == C``. A source without bias gets zeros.
 
-    The order of the fused stages is: convolution, bias, [residual if "before"], activation, [residual if "after"], pool.
-    Importers leave the last three alone; passes fill them.
+    The order of the fused stages is: convolution, bias, [residual if "before"], activation, [residual if "after"],
+    pool. Importers leave the last three alone; passes fill them.
     """
 
     strides: tuple[int, int] = (1, 1)
@@ -280,7 +280,8 @@ class ConvTranspose(Op):
     """Transposed convolution, the gradient of `Conv` with respect to its input. NHWC.
 
     Inputs: x (N, H, W, C), w (O / groups, KH, KW, C), b (O,). Channel c of x belongs to group c // (C / groups) and
-    reaches the output channels of that group. OH = (H - 1) * stride + (KH - 1) * dilation + 1 + output_padding - top - bottom.
+    reaches the output channels of that group.
+    OH = (H - 1) * stride + (KH - 1) * dilation + 1 + output_padding - top - bottom.
     """
 
     strides: tuple[int, int] = (1, 1)
@@ -301,7 +302,7 @@ class ConvTranspose(Op):
         og, kh, kw, ci = w.shape
         _positive("kernel and channels", og, kh, kw, ci)
         if c != ci or c % self.groups:
-            raise ValueError(f"weights {w.shape} (O / groups, KH, KW, C) do not fit {c} channels in {self.groups} groups")
+            raise ValueError(f"weights {w.shape} (O / groups, KH, KW, C) do not fit {c} channels, {self.groups} groups")
         if b.shape != (og * self.groups,):
             raise ValueError(f"bias of shape {b.shape} for {og * self.groups} filters")
         if min(self.padding) < 0 or min(self.output_padding) < 0:

@@ -106,7 +106,7 @@ class Plan:
         start = -block.ctypes.data % _core.ALIGNMENT
         file = block[start : start + total]
         for place, data in zip(places, (io, records, params, metadata)):
-            file[place : place + len(data)] = np.frombuffer(data, np.uint8)
+            file[place : place + len(data)] = np.frombuffer(bytes(data), np.uint8)
         for buffer in self.constants:
             assert buffer.data is not None
             place = places[-1] + buffer.offset
@@ -125,7 +125,7 @@ class Plan:
         path = Path(path)
         partial = path.with_name(path.name + ".part")
         try:
-            partial.write_bytes(self.assemble())
+            partial.write_bytes(self.assemble().data)
             partial.replace(path)
         except OSError as error:
             partial.unlink(missing_ok=True)
