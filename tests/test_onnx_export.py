@@ -321,3 +321,40 @@ def test_backend_states_open_sizes_as_the_file_does():
     backend = OnnxRuntimeBackend(data)
     assert backend.inputs[0].shape == (-1, 3)
     assert backend.predict({"x": np.ones((5, 3), np.float32)})["y"].shape == (5, 3)
+
+
+def random_graph(seed):
+    """A chain of random operators on rank-4 values, with branches that meet again; every value is an output."""
+    b = Net(f"random{seed}", seed)
+    values = [b.input("x", (1, 6, 8, 4))]
+    for _ in range(8):
+        x = values[b.rng.integers(len(values))]
+        shape = b.shape(x)
+        axis = int(b.rng.integers(4))
+        like = [v for v in values if b.shape(v)[:axis] + b.shape(v)[axis + 1 :] == shape[:axis] + shape[axis + 1 :]]
+        partner = like[b.rng.integers(len(like))]
+        perm = tuple(int(i) for i in b.rng.permutation(4))
+        choices = [
+            lambda x=x: b.conv(x, 4),
+            lambda x=x: b.add(ops.MaxPool((2, 2), (1, 1), (0, 0, 1, 1)), [x]),
+            lambda x=x, perm=perm: b.add(ops.Transpose(perm), [x]),
+            lambda x=x, perm=perm: b.add(ops.Transpose(perm), [x]),
+            lambda x=x, axis=axis, partner=partner: b.add(ops.Concat(axis), [x, partner]),
+            lambda x=x, axis=axis: b.add(ops.Softmax(axis), [x]),
+            lambda x=x, axis=axis: b.add(ops.Reduce("mean", (axis,)), [x]),
+            lambda x=x, s=shape: b.add(ops.Binary("mul"), [x, b.weights(s[3])]),
+            lambda x=x, s=shape: b.add(ops.Binary("add"), [x, b.add(ops.Reduce("max", (1, 2)), [x])]),
+            lambda x=x, s=shape: b.add(ops.Reshape((s[0], s[1] * s[2], 1, s[3])), [x]),
+            lambda x=x, s=shape: b.add(ops.Reshape((s[0], s[3], s[2], s[1])), [x]),
+            lambda x=x, axis=axis: b.add(ops.Tile(tuple(1 + (i == axis) for i in range(4))), [x]),
+            lambda x=x, s=shape, axis=axis: b.add(
+                ops.Slice((0,) * 4, s, tuple(1 + (i == axis) for i in range(4))), [x]
+            ),
+        ]
+        values.append(choices[b.rng.integers(len(choices))]())
+    return b.finish(values[1:])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_graphs(seed):
+    check(random_graph(seed), tolerance=1e-5)
