@@ -18,6 +18,7 @@ from edgecnn.graph import ops
 from edgecnn.graph.ir import GraphBuilder
 from edgecnn.graph.ops import BINARY_KINDS, REDUCE_KINDS, UNARY_KINDS, Function
 from edgecnn.plan import build_plan
+from edgecnn.predictor import check_threads
 
 Pair = Union[int, Sequence[int]]
 Activation = Union[str, Function, None]
@@ -59,6 +60,7 @@ def run_op(
     InputError
         Shapes or dtypes do not fit the operator.
     """
+    threads = check_threads(threads)
     arrays = [_dense(a) for a in inputs]
     fixed = [_dense(c) for c in constants]
     key = (

@@ -176,6 +176,7 @@ def test_from_several_threads() -> None:
         (lambda: kernels.reduce(random(3), "median", 0), "unknown reduction 'median'"),
         (lambda: kernels.softmax(random(3, 4), 2), "axis 2"),
         (lambda: kernels.concat([]), "at least one"),
+        (lambda: kernels.softmax(random(3), threads=0), "threads"),
         (lambda: kernels.conv2d(random(1, 4, 4, 3), random(8, 3, 3, 3), random(7)), "7"),
         (lambda: kernels.conv2d(random(1, 4, 4, 3), np.zeros((8, 3, 3, 3))), "float32"),
     ],
