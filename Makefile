@@ -9,7 +9,7 @@ SOURCES := pyproject.toml setup.py $(shell find csrc -type f)
 .PHONY: demo test check format clean
 
 demo: $(VENV)/.demo
-	$(BIN)/edgecnn detect models/demo.png --model digits --save demo
+	$(BIN)/edgecnn detect models/demo.png --model digits --boxes --save demo
 
 test: $(VENV)/.dev
 	$(BIN)/pytest
@@ -33,7 +33,7 @@ $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(SOURCES) | $(VENV)/bin/pip
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[vision]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e . Pillow
 	touch $@
 
 $(VENV)/.dev: $(SOURCES) | $(VENV)/bin/pip

@@ -91,6 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
     detect.add_argument("--classes", help="report these only: names or numbers, separated by commas")
     detect.add_argument("--max-det", type=count, default=300, help="boxes per picture at most (%(default)s)")
     detect.add_argument("--agnostic", action="store_true", help="boxes of different classes suppress each other too")
+    detect.add_argument("--boxes", action="store_true", help="list the boxes: class, score, x1 y1 x2 y2 in pixels")
     detect.add_argument("--save", metavar="DIR", help="write the pictures with their boxes into this folder")
     detect.set_defaults(run=_detect)
 

@@ -45,6 +45,10 @@ def detect(options: argparse.Namespace) -> int:
         for source in options.source:
             for found in results(detector, source, report):
                 report.add(found.source, str(found), found.to_dict(), found.speed)
+                if options.boxes:
+                    for one in found:
+                        corners = " ".join(f"{v:.0f}" for v in one.xyxy)
+                        report.say(f"  {one.name} {one.conf:.2f} at {corners}")
                 if saver is not None:
                     saver.save(found)
         if saver is not None and saver.written:

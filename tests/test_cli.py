@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,11 @@ class TestDetect:
         assert status == 0 and err == ""
         assert lines[0].startswith(f"{DEMO} 640x640: ")
         assert lines[-1].startswith("Speed: preprocess ") and "(first picture, " in lines[-1]
+
+    def test_boxes(self, capsys: pytest.CaptureFixture[str]) -> None:
+        _, out, _ = run(capsys, "detect", DEMO, "--boxes", "--json", str(Path(os.devnull)))
+        boxes = [line for line in out.splitlines() if line.startswith("  ")]
+        assert len(boxes) >= 7 and all(re.fullmatch(r"  \d [01]\.\d\d at \d+ \d+ \d+ \d+", line) for line in boxes)
 
     def test_json_alone_on_standard_output(self, capsys: pytest.CaptureFixture[str]) -> None:
         status, out, err = run(capsys, "detect", DEMO, DEMO, "--json", "-", "--conf", "0.3")
