@@ -4,7 +4,7 @@
 
 namespace edgecnn {
 
-bool cpu_supports(const Target& target) {
+bool cpu_supports([[maybe_unused]] const Target& target) {
 #if defined(__x86_64__)
   // __builtin_cpu_supports asks the operating system too (XGETBV) whether it saves the wide registers.
   __builtin_cpu_init();
