@@ -4,9 +4,10 @@
 //   Y = At [ (G g Gt) * (Bt d B) ] A      d: 6x6 inputs, g: 3x3 weights, Y: 4x4 outputs, * element by element
 //
 // The weights arrive transformed (edgecnn/plan/pack.py). A block of tiles passes through three stages in
-// scratch: inputs are transformed, vectors along the channels, into [36][tiles][C]; each of the 36 frequencies
-// is a matrix product with its panels of weights, giving [36][tiles][O]; those are transformed back and leave
-// through bias, residual, activation and pool. One frequency at a time touches all three operands once.
+// scratch: inputs are transformed, vectors along the channels, into [36][tiles][C]; each of the 36
+// frequencies is a matrix product with its panels of weights, giving [36][tiles][O]; those are transformed
+// back and leave through bias, residual, activation and pool. One frequency at a time touches all three
+// operands once.
 //
 // Few tiles are shared among threads by output channels, too: an item is a block of tiles and a slice of the
 // panels. Neither depends on the caches or on the number of threads.
@@ -299,8 +300,7 @@ struct WinogradStep {
           if (i % 2 == 0) {
             above[j] = top;
           } else if (2 * j + 1 < columns_left) {
-            const int64_t pooled =
-                (int64_t{at.n} * (p.out_h / 2) + y / 2) * (p.out_w / 2) + at.x / 2 + j;
+            const int64_t pooled = (int64_t{at.n} * (p.out_h / 2) + y / 2) * (p.out_w / 2) + at.x / 2 + j;
             put(out + pooled * p.out_stride + o, max_nan(above[j], top), count);
           }
         }

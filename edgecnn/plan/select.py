@@ -27,9 +27,11 @@ DEPTHWISE_COST = 2.0
 # Of a multiply-add of Winograd's products; of the transforms, for each vector of channels of a tile; of loading a vector
 # of transformed weights.
 WINOGRAD_PRODUCT = 1.15
-WINOGRAD_INPUT = 250.0
-WINOGRAD_OUTPUT = 250.0
+WINOGRAD_INPUT = 400.0
+WINOGRAD_OUTPUT = 500.0
 WINOGRAD_WEIGHT = 12.0
+# Transformed weights of more bytes stream from memory whatever the cache, and are more than a board has to spare.
+WINOGRAD_MOST_BYTES = 64 << 20
 
 CHOICES = ("auto", "gemm", "winograd")
 
@@ -54,9 +56,10 @@ def conv_candidates(op: Conv, x: Shape, w: Shape, conv_shape: Shape, target: Tar
     if (kh, kw) == (3, 3) and op.strides == op.dilations == (1, 1) and op.groups == 1:
         tiles = conv_shape[0] * -(-conv_shape[1] // 4) * -(-conv_shape[2] // 4)
         products = 36 * ci * vectors
-        transforms = WINOGRAD_INPUT * ci / target.lanes + WINOGRAD_OUTPUT * vectors
+        transforms = WINOGRAD_INPUT * -(-ci // target.lanes) + WINOGRAD_OUTPUT * vectors
         cost = tiles * (WINOGRAD_PRODUCT * products + transforms) + WINOGRAD_WEIGHT * products
-        found.append(Candidate("Winograd", cost))
+        too_large = 4 * products * target.lanes > WINOGRAD_MOST_BYTES
+        found.append(Candidate("Winograd", float("inf") if too_large else cost))
     forced = os.environ.get("EDGECNN_CONV") or "auto"
     if forced not in CHOICES:
         raise BackendError(f"EDGECNN_CONV={forced}: choose one of {', '.join(CHOICES)}")
