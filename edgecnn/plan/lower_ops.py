@@ -70,8 +70,8 @@ def conv(low: Lowering, node: Node) -> None:
     elif candidates[0].kernel == "Winograd":
         weights = [low.constant(a) for a in pack_winograd(w, b, low.target)]
         low.emit(
-            "Winograd", [x, *weights, *residual], y, work, in_c=x.columns, out_c=shape[3], pool=int(op.pool is not None),
-            pad_top=op.padding[0], pad_left=op.padding[1], **fields,
+            "Winograd", [x, *weights, *residual], y, work, in_c=x.columns, out_c=shape[3],
+            pool=int(op.pool is not None), pad_top=op.padding[0], pad_left=op.padding[1], **fields,
         )  # fmt: skip
     else:
         weights = low.matrix_weights(w, b, op.groups)

@@ -24,8 +24,8 @@ from edgecnn.plan.target import Target
 
 DEPTHWISE_COST = 2.0
 
-# Of a multiply-add of Winograd's products; of the transforms, for each vector of channels of a tile; of loading a vector
-# of transformed weights.
+# Of a multiply-add of Winograd's products; of the transforms, for each vector of channels of a tile; of loading a
+# vector of transformed weights.
 WINOGRAD_PRODUCT = 1.15
 WINOGRAD_INPUT = 400.0
 WINOGRAD_OUTPUT = 500.0
