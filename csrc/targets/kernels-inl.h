@@ -18,6 +18,7 @@
 #include "algo/resize-inl.h"
 #include "algo/softmax-inl.h"
 #include "algo/unary-inl.h"
+#include "algo/winograd-inl.h"
 #include "gemm/igemm-inl.h"
 #include "targets/target.h"
 

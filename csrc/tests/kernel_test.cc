@@ -275,6 +275,50 @@ int test_convs(const Target& t) {
   return count;
 }
 
+int test_winograd(const Target& t) {
+  int count = 0;
+  while (count < 200) {
+    ConvParams p{};
+    p.batch = pick(1, 2);
+    p.kernel_h = p.kernel_w = 3;
+    p.stride_h = p.stride_w = p.dilation_h = p.dilation_w = p.groups = 1;
+    const int limit = count % 20 == 0 ? 45 : 14;
+    p.in_h = pick(1, limit);
+    p.in_w = pick(1, limit);
+    p.pad_top = pick(0, 2);
+    p.pad_left = pick(0, 2);
+    p.out_h = p.in_h + p.pad_top + pick(0, 2) - 2;
+    p.out_w = p.in_w + p.pad_left + pick(0, 2) - 2;
+    if (p.out_h < 1 || p.out_w < 1) continue;
+    // Every tenth case has blocks and slices in number.
+    p.in_c = count % 10 == 0 ? pick(60, 90) : awkward_channels(t);
+    p.out_c = count % 10 == 0 ? 4 * t.nr + pick(-1, 1) : awkward_channels(t);
+    p.in_stride = p.in_c + (pick(0, 1) ? pick(1, 5) : 0);
+    p.out_stride = p.out_c + (pick(0, 1) ? pick(1, 5) : 0);
+    p.residual = pick(0, 2) == 0 ? pick(1, 2) : 0;
+    p.residual_stride = p.out_c + pick(0, 3);
+    p.pool = p.out_h > 1 && p.out_w > 1 && pick(0, 1);
+    choose_activation(&p.act, &p.alpha, &p.beta);
+    const WinogradParams q{p.batch,           p.in_h,  p.in_w,       p.in_c,    p.in_stride, p.out_h,
+                           p.out_w,           p.out_c, p.out_stride, p.pad_top, p.pad_left,  p.residual,
+                           p.residual_stride, p.pool,  p.act,        p.alpha,   p.beta};
+    const int64_t k = int64_t{9} * p.in_c;
+    const ConvData data(p, k);
+    const int shrink = p.pool ? 2 : 1;
+    Case c{kernel_of(t, StepKind::kWinograd), &q, {}, 0, p.out_c, p.out_stride};
+    c.pixels = int64_t{p.batch} * (p.out_h / shrink) * (p.out_w / shrink);
+    const std::vector<float> u = winograd_weights(data.w, p.in_c, p.out_c);
+    c.inputs = {data.x, pack_panels(u, 36, p.in_c, p.out_c, t.lanes, t.nr),
+                pack_panels(data.b, 1, 1, p.out_c, t.lanes, t.nr)};
+    if (p.residual) c.inputs.push_back(data.r);
+    // The transforms add terms of other pixels, hundreds of times as large as the result at worst.
+    check(c, conv(p, data.x.data(), data.w.data(), data.b.data(), data.r.data()), k + 400,
+          describe(t, "Winograd", count) + describe(p));
+    ++count;
+  }
+  return count;
+}
+
 int test_depthwise(const Target& t) {
   int count = 0;
   while (count < 250) {
@@ -388,9 +432,9 @@ int test_all(int argc, char** argv) {
       continue;
     }
     const int convs = test_convs(t), depthwise = test_depthwise(t), transposed = test_transposed(t);
-    const int products = test_matmul(t);
-    std::printf("%-12s %d Conv, %d DwConv, %d ConvTranspose, %d MatMul cases\n", t.name, convs, depthwise,
-                transposed, products);
+    const int products = test_matmul(t), winograd = test_winograd(t);
+    std::printf("%-12s %d Conv, %d DwConv, %d ConvTranspose, %d MatMul, %d Winograd cases\n", t.name, convs,
+                depthwise, transposed, products, winograd);
     ++tested;
   }
   std::printf("%d targets tested, %d failures\n", tested, failures);

@@ -32,6 +32,26 @@ inline std::vector<float> pack_panels(const std::vector<float>& w, int groups, i
   return packed;
 }
 
+// G g Gt of F(4x4, 3x3) for weights [9][C][O]: [36][C][O].
+inline std::vector<float> winograd_weights(const std::vector<float>& w, int64_t k, int64_t columns) {
+  static const double g[6][3] = {{1 / 4.0, 0, 0},
+                                 {-1 / 6.0, -1 / 6.0, -1 / 6.0},
+                                 {-1 / 6.0, 1 / 6.0, -1 / 6.0},
+                                 {1 / 24.0, 1 / 12.0, 1 / 6.0},
+                                 {1 / 24.0, -1 / 12.0, 1 / 6.0},
+                                 {0, 0, 1}};
+  const int64_t each = k * columns;
+  std::vector<float> result;
+  for (int f = 0; f < 36; ++f) {
+    for (int64_t i = 0; i < each; ++i) {
+      double sum = 0;
+      for (int t = 0; t < 9; ++t) sum += g[f / 6][t / 3] * g[f % 6][t % 3] * w[t * each + i];
+      result.push_back(static_cast<float>(sum));
+    }
+  }
+  return result;
+}
+
 // Rows of `columns` floats padded with zeros to whole vectors.
 inline std::vector<float> pad_rows(const std::vector<float>& w, int columns, int lanes) {
   std::vector<float> padded;

@@ -10,7 +10,7 @@ import numpy as np
 from edgecnn.graph import ops
 from edgecnn.graph.ir import Node
 from edgecnn.plan.lower import MAX_DIMS, Lowering, collapse, front
-from edgecnn.plan.pack import pack_conv_transpose, pack_depthwise
+from edgecnn.plan.pack import pack_conv_transpose, pack_depthwise, pack_winograd
 from edgecnn.plan.select import conv_candidates
 from edgecnn.plan.steps import Field, View
 
@@ -54,7 +54,6 @@ def conv(low: Lowering, node: Node) -> None:
     y = low.write(node)
     fields: dict[str, Field] = {
         **picture(x, y),
-        **window(w.shape[1:3], op.strides, op.padding, op.dilations),
         **low.activation(op.activation),
         "residual": {"": 0, "before": 1, "after": 2}[op.residual],
         "residual_stride": residual[0].stride if residual else 0,
@@ -64,12 +63,21 @@ def conv(low: Lowering, node: Node) -> None:
     work = int(np.prod(shape)) * int(np.prod(w.shape[1:]))
     if candidates[0].kernel == "DwConv":
         weights = [low.constant(a) for a in pack_depthwise(w, b, low.target)]
-        low.emit("DwConv", [x, *weights, *residual], y, work, channels=shape[3], **fields)
+        low.emit(
+            "DwConv", [x, *weights, *residual], y, work, channels=shape[3], **fields,
+            **window(w.shape[1:3], op.strides, op.padding, op.dilations),
+        )  # fmt: skip
+    elif candidates[0].kernel == "Winograd":
+        weights = [low.constant(a) for a in pack_winograd(w, b, low.target)]
+        low.emit(
+            "Winograd", [x, *weights, *residual], y, work, in_c=x.columns, out_c=shape[3],
+            pool=int(op.pool is not None), pad_top=op.padding[0], pad_left=op.padding[1], **fields,
+        )  # fmt: skip
     else:
         weights = low.matrix_weights(w, b, op.groups)
         low.emit(
             "Conv", [x, *weights, *residual], y, work, in_c=x.columns, out_c=shape[3], groups=op.groups,
-            pool=int(op.pool is not None), **fields,
+            pool=int(op.pool is not None), **fields, **window(w.shape[1:3], op.strides, op.padding, op.dilations),
         )  # fmt: skip
 
 

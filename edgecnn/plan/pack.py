@@ -67,3 +67,24 @@ def pack_depthwise(w: np.ndarray, b: np.ndarray, target: Target) -> tuple[np.nda
     bias = np.zeros(width, np.float32)
     bias[:channels] = b
     return taps.reshape(-1), bias
+
+
+# G of F(4x4, 3x3) for the points 0, 1, -1, 2, -2 and infinity (csrc/algo/winograd-inl.h has its other two matrices).
+WINOGRAD_G = np.array(
+    [
+        [1 / 4, 0, 0],
+        [-1 / 6, -1 / 6, -1 / 6],
+        [-1 / 6, 1 / 6, -1 / 6],
+        [1 / 24, 1 / 12, 1 / 6],
+        [1 / 24, -1 / 12, 1 / 6],
+        [0, 0, 1],
+    ]
+)
+
+
+def pack_winograd(w: np.ndarray, b: np.ndarray, target: Target) -> tuple[np.ndarray, np.ndarray]:
+    """(O, 3, 3, C) and (O,) for the Winograd kernel: 36 frequencies, each panels as `pack_conv` makes of (O, C)."""
+    transformed = np.einsum("ip,opqc,jq->ijoc", WINOGRAD_G, w.astype(np.float64), WINOGRAD_G, optimize=True)
+    frequencies = transformed.astype(np.float32).reshape(36, w.shape[0], 1, 1, w.shape[3])
+    packed = [pack_conv(frequency, b, 1, target) for frequency in frequencies]
+    return np.concatenate([panels for panels, _ in packed]), packed[0][1]

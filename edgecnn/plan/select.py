@@ -3,17 +3,37 @@
 The matrix-product kernel does a multiply-add per vector of output channels, tap, input channel and pixel: a layer whose
 channels per group do not fill the vectors wastes the rest. The depthwise kernel works along the channels themselves and
 has no such waste, but loads an input for each multiply-add, which makes an operation cost about twice as much.
+
+Winograd's F(4x4, 3x3) does 36 multiply-adds for a 4x4 tile of results instead of 144, but transforms 36 inputs and 36
+products of every tile and channel, computes whole tiles where the picture ends within one, and reads four times the
+weights; its products also are shallower. The constants are fits to measured times of layers.
+
+The environment variable ``EDGECNN_CONV`` decides between the last two wherever both can run: ``gemm`` for the matrix
+product, ``winograd``, or ``auto`` (the default) for the cheaper one.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
+from edgecnn.errors import BackendError
 from edgecnn.graph.ops import Conv, Shape
 from edgecnn.plan.pack import panel_widths, round_up
 from edgecnn.plan.target import Target
 
 DEPTHWISE_COST = 2.0
+
+# Of a multiply-add of Winograd's products; of the transforms, for each vector of channels of a tile; of loading a
+# vector of transformed weights.
+WINOGRAD_PRODUCT = 1.15
+WINOGRAD_INPUT = 400.0
+WINOGRAD_OUTPUT = 500.0
+WINOGRAD_WEIGHT = 12.0
+# Transformed weights of more bytes stream from memory whatever the cache, and are more than a board has to spare.
+WINOGRAD_MOST_BYTES = 64 << 20
+
+CHOICES = ("auto", "gemm", "winograd")
 
 
 @dataclass(frozen=True)
@@ -33,4 +53,19 @@ def conv_candidates(op: Conv, x: Shape, w: Shape, conv_shape: Shape, target: Tar
     if op.groups == x[3] == o and op.pool is None:
         vectors = round_up(o, target.lanes) / target.lanes
         found.append(Candidate("DwConv", DEPTHWISE_COST * pixels * vectors * kh * kw))
+    if (kh, kw) == (3, 3) and op.strides == op.dilations == (1, 1) and op.groups == 1:
+        tiles = conv_shape[0] * -(-conv_shape[1] // 4) * -(-conv_shape[2] // 4)
+        products = 36 * ci * vectors
+        transforms = WINOGRAD_INPUT * -(-ci // target.lanes) + WINOGRAD_OUTPUT * vectors
+        cost = tiles * (WINOGRAD_PRODUCT * products + transforms) + WINOGRAD_WEIGHT * products
+        too_large = 4 * products * target.lanes > WINOGRAD_MOST_BYTES
+        found.append(Candidate("Winograd", float("inf") if too_large else cost))
+    forced = os.environ.get("EDGECNN_CONV") or "auto"
+    if forced not in CHOICES:
+        raise BackendError(f"EDGECNN_CONV={forced}: choose one of {', '.join(CHOICES)}")
+    kernels = [c.kernel for c in found]
+    if forced == "winograd" and "Winograd" in kernels:
+        found = [c for c in found if c.kernel == "Winograd"]
+    elif forced == "gemm":
+        found = [c for c in found if c.kernel != "Winograd"]
     return sorted(found, key=lambda c: c.cost)
