@@ -55,6 +55,18 @@ def compare(data, x, tolerance=1e-5):
     return graph
 
 
+def test_second_outputs_that_nobody_reads():
+    """Old exporters named Dropout's mask and MaxPool's indices without need, as in SqueezeNet of the ONNX zoo."""
+    nodes = [
+        node("MaxPool", "x", out=["a", "indices"], kernel_shape=[2, 2]),
+        node("Dropout", "a", out=["y", "mask"]),
+    ]
+    data = make(nodes, {"x": (1, 1, 4, 4)}, opset=10)
+    compare(data, {"x": np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)})
+    with pytest.raises(UnsupportedOperator, match="mask"):
+        import_onnx(make(nodes, {"x": (1, 1, 4, 4)}, outputs=("y", "mask"), opset=10))
+
+
 # kind, input shape, other inputs (arrays become constants, None is left out), attributes, opset
 CASES = {
     "conv": ("Conv", (1, 4, 9, 8), [rand(6, 4, 3, 3), rand(6)], {"pads": [1, 0, 2, 1], "strides": [2, 1]}, 11),
@@ -403,9 +415,9 @@ BAD = {
         "three spatial dimensions",
     ),
     "pool indices": (
-        make([node("MaxPool", "x", out=["y", "i"], kernel_shape=[2, 2])], {"x": (1, 1, 4, 4)}),
+        make([node("MaxPool", "x", out=["y", "i"], kernel_shape=[2, 2])], {"x": (1, 1, 4, 4)}, outputs=("y", "i")),
         UnsupportedOperator,
-        "Indices",
+        "output 'i'",
     ),
     "attribute type": (make([node("LeakyRelu", "x", alpha="1")], {"x": (2,)}), ModelFormatError, "'alpha'"),
     "giant range": (

@@ -177,9 +177,9 @@ def _import_node(c: Context) -> None:
     except (ValueError, TypeError, IndexError, ArithmeticError) as error:
         raise c.damaged(f"its inputs do not fit: {error}") from error
     for name in node.outputs:
-        if name and name not in c.values:
+        if name and name not in c.values and c.is_read(name):
             raise c.unsupported(f"the output {name!r}")
-        if name and len(c.builder.shape(c.values[name])) > MAX_RANK:
+        if name in c.values and len(c.builder.shape(c.values[name])) > MAX_RANK:
             raise c.unsupported(f"a tensor of more than {MAX_RANK} dimensions")
 
 

@@ -48,6 +48,7 @@ class Context:
         self.spent = 0
         self.node = OnnxNode("", "", "", (), (), {})
         self._reserved = reserved
+        self._read = {name for node in file.graph.node for name in node.input} | {o.name for o in file.graph.output}
         self._converted: dict[tuple[Any, ...], str] = {}
 
     # Messages.
@@ -216,6 +217,10 @@ class Context:
         """Adds a node whose output the file does not have; returns that output."""
         name = self.fresh(what)
         return self.builder.add(op, inputs, name, [name])
+
+    def is_read(self, name: str) -> bool:
+        """Whether anything reads an ONNX value. Files often name outputs that nobody needs, such as Dropout's mask."""
+        return name in self._read
 
     def result(self, op: ops.Op, inputs: Sequence[str]) -> None:
         """Adds the node that makes the outputs of the ONNX node."""

@@ -158,6 +158,4 @@ def dropout(c: Context) -> None:
     ratio = c.number_of(1, "the ratio") if c.has(1) else 0.5
     if c.has(2) and c.number_of(2, "training_mode") and ratio:
         raise c.unsupported("training mode")
-    if len(c.node.outputs) > 1 and c.node.outputs[1]:
-        raise c.unsupported("the output mask")
     c.same(c.value(0))

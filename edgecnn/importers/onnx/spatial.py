@@ -183,8 +183,6 @@ def pool_window(c: Context) -> Window:
 
 
 def max_pool(c: Context) -> None:
-    if len(c.node.outputs) > 1 and c.node.outputs[1]:
-        raise c.unsupported("the output Indices")
     x = enter(c)
     window = pool_window(c)
     x, pads = padding(c, x, window)
