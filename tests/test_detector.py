@@ -16,8 +16,6 @@ from edgecnn.graph.ir import TensorSpec
 from edgecnn.graph.metadata import Metadata, Preprocess, YoloHead
 from edgecnn.images import read_image
 
-pytest.importorskip("edgecnn._core")
-
 LABELS = ("dog", "car")
 HEAD = YoloHead("out", "region", classes=2, anchors=((1.0, 1.0), (2.0, 2.0)))
 
