@@ -53,8 +53,6 @@ def import_onnx(source: Source, input_shapes: Mapping[str, Sequence[int]] | None
         ``input_shapes`` does not fit the file, or a symbolic size has to be given.
     ModelError
         The file cannot be read.
-    MissingDependency
-        The package onnx is not installed.
     """
     label = "model.onnx" if isinstance(source, bytes) else os.fspath(source)
     try:
@@ -121,16 +119,16 @@ def _add_inputs(c: Context, shapes: dict[str, Sequence[int]]) -> None:
 
 def _declared(label: str, value: Any) -> tuple[np.dtype, list[int | str] | None]:
     """Dtype and dimensions of an input as the file states them; names for symbolic sizes, None without a shape."""
-    if not value.name or not value.type.HasField("tensor_type"):
+    tensor = value.type and value.type.tensor_type
+    if not value.name or tensor is None:
         raise UnsupportedOperator(f"{label}: input {value.name!r} is not a tensor")
-    tensor = value.type.tensor_type
     dtype = np.dtype(DTYPES[tensor.elem_type][0]) if tensor.elem_type in DTYPES else None
     if dtype is None or str(dtype) not in COMPUTED:
         raise UnsupportedOperator(
             f"{label}: input {value.name!r} is {dtype or f'of element type {tensor.elem_type}'}; edgecnn computes in "
             "float32 (int8 is planned)"
         )
-    if not tensor.HasField("shape"):
+    if tensor.shape is None:
         return dtype, None
     dims: list[int | str] = []
     for i, d in enumerate(tensor.shape.dim):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import Any, Union
 
 import numpy as np
 
-from edgecnn.errors import MissingDependency, ModelError, ModelFormatError, UnsupportedOperator
+from edgecnn.errors import ModelError, ModelFormatError, UnsupportedOperator
 from edgecnn.graph.ir import MAX_ELEMENTS
+from edgecnn.importers.onnx import schema
+from edgecnn.importers.protobuf import Message, numbers, parse
 
 Source = Union[str, "os.PathLike[str]", bytes]
 
@@ -33,6 +36,7 @@ DTYPES: dict[int, tuple[type[np.generic], str]] = {
     12: (np.uint32, "uint64_data"),
     13: (np.uint64, "uint64_data"),
 }
+FIELD_TYPES = {"float_data": "f4", "double_data": "f8"}  # of the fields that do not hold integers
 COMPUTED = ("float32", "int32", "int64")  # dtypes of values in the IR
 
 
@@ -60,29 +64,26 @@ class OnnxFile:
     """
 
     def __init__(self, source: Source, label: str) -> None:
-        onnx = _onnx()
         self.label = label
         self.folder: Path | None = None
         if isinstance(source, bytes):
-            self.name, data = "model", source
+            self.name, data = "model", memoryview(source)
         else:
             self.name = Path(source).stem
             self.folder = Path(source).resolve().parent
-            data = _read(Path(source), self.label)
+            data = _map(Path(source), self.label)
         self.size = len(data)
+        self._external: dict[Path, memoryview] = {}
         self._external_left: dict[Path, int] = {}
-        from google.protobuf.message import DecodeError
-
         try:
-            self.model = onnx.ModelProto.FromString(data)
-        except DecodeError as error:
+            self.model = parse(data, schema.MODEL)
+        except ValueError as error:
             raise ModelFormatError(f"{self.label}: not an ONNX model, or a damaged one ({error})") from None
         self.graph = self.model.graph
-        if not self.model.HasField("graph") or not self.graph.node:
+        if self.graph is None or not self.graph.node:
             raise ModelFormatError(f"{self.label}: not an ONNX model, or one without a graph")
-        self._check_text()
         self.opset = self._opset()
-        self.initializers: dict[str, Any] = {}
+        self.initializers: dict[str, Message] = {}
         for tensor in self.graph.initializer:
             if not tensor.name or tensor.name in self.initializers:
                 raise ModelFormatError(f"{self.label}: the initializer {tensor.name!r} stands twice or has no name")
@@ -104,8 +105,8 @@ class OnnxFile:
             for node in self.graph.node
         ]
 
-    def array(self, tensor: Any) -> np.ndarray:
-        """A TensorProto as an array (read-only where it can share the bytes of the file)."""
+    def array(self, tensor: Message) -> np.ndarray:
+        """A TensorProto as an array: a read-only view of the file wherever its bytes are the elements."""
         label = f"{self.label}: tensor {tensor.name!r}"
         if tensor.data_type not in DTYPES:
             raise UnsupportedOperator(
@@ -113,31 +114,36 @@ class OnnxFile:
                 "float16 weights, are supported; int8 is planned)"
             )
         dtype, field = DTYPES[tensor.data_type]
-        shape = tuple(tensor.dims)
+        shape = tuple(int(d) for d in numbers(tensor.dims, np.int64))
         count = 1
         for d in shape:
             count *= max(d, 0)
         if min(shape, default=0) < 0 or count > MAX_ELEMENTS:
             raise ModelFormatError(f"{label} claims the shape {shape}")
         nbytes = count * np.dtype(dtype).itemsize
-        if tensor.data_location == tensor.EXTERNAL:
-            flat = self._external(tensor, label, np.dtype(dtype), count)
-        elif tensor.HasField("raw_data"):
+        stored = np.dtype(dtype).newbyteorder("<")
+        if tensor.data_location == schema.EXTERNAL:
+            flat = np.frombuffer(self._elsewhere(tensor, label, nbytes), stored)
+        elif tensor.raw_data is not None:
             if len(tensor.raw_data) != nbytes:
                 raise ModelFormatError(
                     f"{label} of shape {shape} needs {nbytes} bytes; the file has {len(tensor.raw_data)}"
                 )
-            flat = np.frombuffer(tensor.raw_data, np.dtype(dtype).newbyteorder("<")).astype(dtype, copy=False)
+            flat = np.frombuffer(tensor.raw_data, stored)
         else:
-            elements = getattr(tensor, field)
-            if len(elements) != count:
-                raise ModelFormatError(f"{label} of shape {shape} needs {count} elements; the file has {len(elements)}")
+            elements = numbers(getattr(tensor, field), np.dtype(FIELD_TYPES.get(field, "i8")))
+            if elements.size != count:
+                raise ModelFormatError(f"{label} of shape {shape} needs {count} elements; the file has {elements.size}")
             # float16 comes as its bits, in integers
-            flat = np.array(elements, np.uint16).view(dtype) if dtype is np.float16 else np.array(elements, dtype)
-        return flat.reshape(shape)
+            narrow = np.dtype(np.uint16 if dtype is np.float16 else dtype)
+            flat = elements.astype(narrow, copy=False)
+            if narrow.kind in "iu" and narrow.itemsize < 8 and not np.array_equal(flat, elements):
+                raise ModelFormatError(f"{label} has elements that are no {narrow}")
+            flat = flat.view(dtype)
+        return flat.astype(dtype, copy=False).reshape(shape)
 
-    def _external(self, tensor: Any, label: str, dtype: np.dtype, count: int) -> np.ndarray:
-        """The elements of a tensor that lies in a file beside the model."""
+    def _elsewhere(self, tensor: Message, label: str, nbytes: int) -> memoryview:
+        """The bytes of a tensor that lies in a file beside the model."""
         if self.folder is None:
             raise ModelFormatError(f"{label} is in another file; give the path of the model instead of its bytes")
         entries = {e.key: e.value for e in tensor.external_data}
@@ -149,37 +155,25 @@ class OnnxFile:
             raise ModelFormatError(f"{label} claims to be in {location!r}, outside the model's folder")
         if not path.is_file():
             raise ModelError(f"{label} is in {location!r}, which is missing beside the model")
-        nbytes = count * dtype.itemsize
         try:
             offset = int(entries.get("offset", "0"))
             length = int(entries.get("length", str(nbytes)))
         except ValueError:
             raise ModelFormatError(f"{label} has an offset or a length that is no number") from None
-        if offset < 0 or length != nbytes or offset + length > path.stat().st_size:
+        if path not in self._external:
+            self._external[path] = _map(path, f"{label}: {location!r}")
+        content = self._external[path]
+        if offset < 0 or length != nbytes or offset + length > len(content):
             raise ModelFormatError(
-                f"{label} needs {nbytes} bytes; {location!r} has {path.stat().st_size}, and {length} of them from "
+                f"{label} needs {nbytes} bytes; {location!r} has {len(content)}, and {length} of them from "
                 f"{offset} on are said to be it"
             )
-        left = self._external_left.setdefault(path, 4 * path.stat().st_size) - nbytes
+        left = self._external_left.setdefault(path, 4 * len(content)) - nbytes
         if left < 0:
             raise ModelFormatError(f"{label}: the tensors in {location!r} claim to be far more than that file has")
         self._external_left[path] = left
         self.size += nbytes
-        try:
-            flat = np.fromfile(path, dtype.newbyteorder("<"), count, offset=offset)
-        except OSError as error:
-            raise ModelError(f"{label}: {location!r} cannot be read: {error.strerror}") from error
-        return flat.astype(dtype, copy=False)
-
-    def _check_text(self) -> None:
-        """Protobuf gives text that is no UTF-8 as bytes."""
-        values = (*self.graph.input, *self.graph.output, *self.graph.initializer)
-        names = [self.graph.name, *(v.name for v in values)]
-        for node in self.graph.node:
-            names += [node.op_type, node.domain, node.name, *node.input, *node.output]
-        wrong = [name for name in names if not isinstance(name, str)]
-        if wrong:
-            raise ModelFormatError(f"{self.label}: damaged: the name {wrong[0]!r} is not text")
+        return content[offset : offset + nbytes]
 
     def _opset(self) -> int:
         versions = [o.version for o in self.model.opset_import if o.domain in ("", "ai.onnx")]
@@ -193,40 +187,35 @@ class OnnxFile:
             )
         return opset
 
-    def _attribute(self, node: Any, attribute: Any) -> Any:
+    def _attribute(self, node: Message, attribute: Message) -> Any:
         """The value of an AttributeProto: a number, text, list or array. Graphs and other kinds stay as they are."""
         kind = attribute.type
-        if kind == attribute.FLOAT:
-            return float(attribute.f)
-        if kind == attribute.INT:
-            return int(attribute.i)
-        if kind == attribute.STRING:
-            return attribute.s.decode("utf-8", "replace")
-        if kind == attribute.TENSOR:
+        if kind == schema.FLOAT:
+            return attribute.f
+        if kind == schema.INT:
+            return attribute.i
+        if kind == schema.STRING:
+            return str(attribute.s or b"", "utf-8", "replace")
+        if kind == schema.TENSOR_TYPE and attribute.t is not None:
             return self.array(attribute.t)
-        if kind == attribute.FLOATS:
-            return [float(v) for v in attribute.floats]
-        if kind == attribute.INTS:
-            return [int(v) for v in attribute.ints]
-        if kind == attribute.UNDEFINED:
+        if kind == schema.FLOATS:
+            return numbers(attribute.floats, np.float64).tolist()
+        if kind == schema.INTS:
+            return numbers(attribute.ints, np.int64).tolist()
+        if kind == schema.UNDEFINED:
             raise ModelFormatError(f"{self.label}: {node.op_type}: the attribute {attribute.name!r} has no type")
         return attribute
 
 
-def _onnx() -> Any:
+def _map(path: Path, label: str) -> memoryview:
+    """The content of a file, mapped: only what is looked at is read, and it can be forgotten again."""
     try:
-        import onnx
-    except ImportError:
-        raise MissingDependency.for_extra("onnx", "onnx", "reading .onnx files") from None
-    return onnx
-
-
-def _read(path: Path, label: str) -> bytes:
-    try:
-        if path.stat().st_size > MAX_FILE:
-            raise ModelFormatError(f"{label}: larger than an ONNX file can be ({MAX_FILE} bytes)")
-        return path.read_bytes()
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_FILE:
+                raise ModelFormatError(f"{label}: larger than an ONNX file can be ({MAX_FILE} bytes)")
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b"")
     except FileNotFoundError:
         raise ModelError(f"{label}: no such file") from None
     except OSError as error:
-        raise ModelError(f"{label}: cannot be read: {error.strerror}") from error
+        raise ModelError(f"{label}: cannot be read: {error.strerror or error}") from error
