@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bench_scripts import bench_script
 from graphs import classifier_like, feed, relative_error, yolo_like
 
 from edgecnn.graph import reference
@@ -107,3 +108,14 @@ def test_yolo_lite(arm_build: Path, data_dir: Path, core: str, tmp_path: Path) -
         error = relative_error(array, expected[name])
         print(f"YOLO-LITE on {core}: {name} differs by {error:.1e} of its largest value")
         assert error < 1e-4
+
+
+def test_kernel_bench(arm_build: Path, tmp_path: Path) -> None:
+    """Its times mean nothing here, but each step's output was compared with the reference."""
+    qemu = tool("qemu-aarch64", "qemu-aarch64-static")
+    plan = build_plan(run_passes(yolo_like()), find_target("armv8"))
+    command = [qemu, "-cpu", CORES[0], str(arm_build / "kernel_bench"), "--milliseconds", "1", "--threads", "2"]
+    report = bench_script("kernels").measure(plan, command, 2)
+    assert report.target == "armv8" and report.peak > 0 and report.bandwidth > 0
+    assert [row.kernel for row in report.rows] == [step.kind for step in plan.steps]
+    assert all(row.error is not None and row.error < 1e-5 for row in report.rows if row.mflop)

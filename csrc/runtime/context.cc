@@ -65,7 +65,7 @@ Context::Context(const Program& program, int threads)
   }
 }
 
-void Context::run_step(size_t index, const void* const* inputs, void* const* outputs) {
+StepArgs Context::resolve(size_t index, const void* const* inputs, void* const* outputs) const {
   const Program::Step& step = program_.steps()[index];
   StepArgs args = args_[index];
   for (int i = 0; i < step.record->input_count; ++i) {
@@ -76,6 +76,11 @@ void Context::run_step(size_t index, const void* const* inputs, void* const* out
   const Operand& o = step.record->outputs[0];
   if (static_cast<Space>(o.space) == Space::kOutput)
     args.out[0] = static_cast<char*>(outputs[o.index]) + o.offset;
+  return args;
+}
+
+void Context::run_step(size_t index, const StepArgs& args) {
+  const Program::Step& step = program_.steps()[index];
   Job job{&step, &args, scratch_stride_};
   if (step.record->work < kMinParallelWork) {
     if (step.items > 0) run_items(&job, 0, step.items, 0);
@@ -88,11 +93,11 @@ void Context::run(const void* const* inputs, void* const* outputs, double* milli
   using Clock = std::chrono::steady_clock;
   for (size_t i = 0; i < args_.size(); ++i) {
     if (!milliseconds) {
-      run_step(i, inputs, outputs);
+      run_step(i, resolve(i, inputs, outputs));
       continue;
     }
     const Clock::time_point start = Clock::now();
-    run_step(i, inputs, outputs);
+    run_step(i, resolve(i, inputs, outputs));
     milliseconds[i] = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   }
 }

@@ -22,6 +22,10 @@ class Context {
   // output_bytes. Allocates nothing. With `milliseconds` (one per step) it takes the time of each.
   void run(const void* const* inputs, void* const* outputs, double* milliseconds = nullptr);
 
+  // One step by itself, for those who measure: its operands, and the run on them. Those before it have run.
+  StepArgs resolve(size_t index, const void* const* inputs, void* const* outputs) const;
+  void run_step(size_t index, const StepArgs& args);
+
   int threads() const { return pool_.threads(); }
 
  private:
@@ -38,8 +42,6 @@ class Context {
     std::unique_ptr<char, Free> memory_;
     char* aligned_;
   };
-
-  void run_step(size_t index, const void* const* inputs, void* const* outputs);
 
   const Program& program_;
   const CacheSizes caches_;
