@@ -18,6 +18,8 @@ struct ConvStep {
   static constexpr int64_t kManyTiles = 64;
   // Tiles whose sums may wait while a panel is taken in pieces.
   static constexpr int64_t kMostPartial = kManyTiles;
+  // Tiles that a panel serves before the next one at least.
+  static constexpr int64_t kFewestTiles = 4;
   static constexpr int64_t kTileFloats = int64_t{kTileRows} * kPanelWidth;
   static EC_INLINE int64_t tiles_per_item(int64_t tiles) { return ceil_div(tiles, 128); }
 
@@ -77,11 +79,11 @@ struct ConvStep {
     Worker w(p, args);
     const int64_t tiles = w.cut.tiles;
     if (tiles >= kManyTiles) {
-      // Panel by panel over as many tiles as keep their input in the second-level cache.
+      // Panel by panel over as many tiles as keep what they read and write in the second-level cache.
       const int64_t last = smaller(tiles, end * tiles_per_item(tiles));
       const bool whole = w.panels.count == 1 && w.rows_at_once == p.kernel_h;
       const int64_t most = w.rows_at_once == p.kernel_h ? tiles : kMostPartial;
-      const int64_t block = whole ? tiles : smaller(most, w.tiles_in(args.caches.l2_bytes / 2));
+      const int64_t block = whole ? tiles : smaller(most, w.tiles_in(args.caches.l2_bytes / 8));
       for (int64_t t = begin * tiles_per_item(tiles); t < last; t += block) {
         for (int n = 0; n < w.panels.count; ++n) w.tiles_of_panel(n, t, smaller(t + block, last));
       }
@@ -166,10 +168,12 @@ struct ConvStep {
       }
     }
 
-    // How many tiles have an input of about `bytes`.
+    // How many tiles have inputs and results of about `bytes`.
     int64_t tiles_in(size_t bytes) const {
-      const int64_t of_tile = int64_t{kTileRows} * p.stride_h * p.stride_w * p.in_stride * sizeof(float);
-      return larger<int64_t>(1, static_cast<int64_t>(bytes) / of_tile);
+      const int64_t inputs = int64_t{p.stride_h} * p.stride_w * p.in_stride;
+      const int64_t results = int64_t{p.out_c} * (p.residual ? 2 : 1) / pixels;
+      const int64_t of_tile = kTileRows * (inputs + results) * static_cast<int64_t>(sizeof(float));
+      return larger<int64_t>(kFewestTiles, static_cast<int64_t>(bytes) / of_tile);
     }
 
     Pixel pixel_of(int64_t unit) const {

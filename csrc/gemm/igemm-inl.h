@@ -256,6 +256,28 @@ EC_INLINE void multiply_lanes(Vec (&acc)[MR][NV], const Vec (&av)[MR], const Vec
 }
 #endif
 
+#ifndef EC_HAS_FMA_LANE
+// Asks for the memory that the end of the tile reads and writes: its rows are too far apart, and visited too
+// seldom, for the hardware to foresee them, and stores that miss stop the tiles behind them.
+template <int MR, int NV>
+EC_INLINE void prefetch_results(const Tile& t) {
+  if (t.partial != nullptr) return;
+  const int rows = t.epilogue->pool ? MR / 4 : MR;
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < NV * kLanes; j += kLineFloats) __builtin_prefetch(t.out + i * t.out_stride + j, 1);
+  }
+  if (t.epilogue->residual == 0) return;
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i) {
+    const float* r = t.residual[i] + t.residual_offset;
+#pragma GCC unroll 4
+    for (int j = 0; j < NV * kLanes; j += kLineFloats) __builtin_prefetch(r + j);
+  }
+}
+#endif
+
 template <int MR, int NV>
 __attribute__((noinline)) void compute_tile(const Tile& t) {
   constexpr int kWidth = NV * kLanes;
@@ -266,6 +288,9 @@ __attribute__((noinline)) void compute_tile(const Tile& t) {
 #pragma GCC unroll 4
     for (int j = 0; j < NV; ++j) acc[i][j] = load(start + j * kLanes);
   }
+#ifndef EC_HAS_FMA_LANE
+  prefetch_results<MR, NV>(t);
+#endif
   const float* ahead = t.prefetch;
   const ptrdiff_t length = t.run_length;
   for (int r = 0; r < t.run_count; ++r) {
