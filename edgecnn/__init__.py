@@ -19,6 +19,7 @@ from edgecnn.errors import (
     DownloadError,
     EdgeCNNError,
     InputError,
+    MemoryLimit,
     MissingDependency,
     ModelError,
     ModelFormatError,
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from edgecnn.classifier import Classification, Classifier
     from edgecnn.detections import Detections
     from edgecnn.detector import Detector
-    from edgecnn.graph.ir import TensorSpec
-    from edgecnn.predictor import Predictor, load
+    from edgecnn.graph.spec import TensorSpec
+    from edgecnn.predictor import Predictor, load, required_memory
 
 __version__ = "0.1.0"
 
@@ -45,6 +46,7 @@ __all__ = [
     "DownloadError",
     "EdgeCNNError",
     "InputError",
+    "MemoryLimit",
     "MissingDependency",
     "ModelError",
     "ModelFormatError",
@@ -55,6 +57,7 @@ __all__ = [
     "boxes",
     "kernels",
     "load",
+    "required_memory",
 ]
 
 # Imported on first use, so that `import edgecnn` costs little.
@@ -64,8 +67,9 @@ _LAZY = {
     "Detections": "edgecnn.detections",
     "Detector": "edgecnn.detector",
     "Predictor": "edgecnn.predictor",
-    "TensorSpec": "edgecnn.graph.ir",
+    "TensorSpec": "edgecnn.graph.spec",
     "load": "edgecnn.predictor",
+    "required_memory": "edgecnn.predictor",
 }
 
 

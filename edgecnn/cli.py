@@ -1,4 +1,4 @@
-"""The command ``edgecnn``: detect, classify, inspect, convert, models, doctor.
+"""The command ``edgecnn``: detect, classify, inspect, convert, models, cache, doctor.
 
 Exit status: 0 on success, 2 for wrong usage, 1 with one clear line on standard error otherwise. With ``--json -`` only
 JSON is written to standard output. Progress is shown on a terminal and nowhere else.
@@ -125,6 +125,10 @@ def build_parser() -> argparse.ArgumentParser:
     path = actions.add_parser("path", help="print where a model's files are")
     path.add_argument("name")
     path.set_defaults(run=_models_path)
+
+    cache = commands.add_parser("cache", help="compiled models that are kept to load faster")
+    cache.add_argument("action", choices=("list", "clear"))
+    cache.set_defaults(run=_cache)
 
     doctor = commands.add_parser("doctor", help="what edgecnn finds on this machine")
     doctor.add_argument("--json", metavar="FILE", help="write the findings as JSON; - is standard output")
@@ -253,6 +257,23 @@ def _models_path(options: argparse.Namespace) -> int:
     print(files.model)
     if files.weights is not None:
         print(files.weights)
+    return 0
+
+
+def _cache(options: argparse.Namespace) -> int:
+    from edgecnn import plan_cache
+
+    kept = plan_cache.entries()
+    if options.action == "clear":
+        for path, _, _ in kept:
+            plan_cache.remove(path.stem)
+        print(f"{len(kept)} plans removed")
+        return 0
+    for path, size, _ in kept:
+        print(f"{size / 1e6:>8.2f} MB  {path}")
+    print(
+        f"{len(kept)} plans, {sum(size for _, size, _ in kept) / 1e6:.2f} MB, in {plan_cache.folder() or 'no folder'}"
+    )
     return 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.cli import shapes_of, write_json
-from edgecnn.errors import InputError
+from edgecnn.errors import InputError, UnsupportedOperator
 from edgecnn.graph.ir import Graph, TensorSpec
 from edgecnn.graph.metadata import Metadata
 
@@ -19,42 +19,55 @@ def inspect(options: argparse.Namespace) -> int:
     path, weights = find_model(options.model, options.weights)
     if path.suffix.lower() == ".ecnn":
         return _inspect_compiled(path, options)
+    from edgecnn.backends.compiled import CompiledModel, compile_graph
+    from edgecnn.backends.native import memory_text
     from edgecnn.graph.dump import inspect_text, summary
     from edgecnn.passes import PORTABLE, run_passes
 
     graph = run_passes(read_graph(options.model, weights, shapes_of(options)), PORTABLE)
+    compiled: CompiledModel | UnsupportedOperator
+    try:
+        compiled = compile_graph(graph, str(path))
+    except UnsupportedOperator as error:
+        compiled = error
     if options.json:
-        write_json(options.json, summary(graph))
+        memory = {} if isinstance(compiled, UnsupportedOperator) else {"memory": compiled.memory(1)}
+        write_json(options.json, {**summary(graph), **memory})
     if options.json != "-":
         print(inspect_text(graph))
+        if isinstance(compiled, UnsupportedOperator):
+            print(f"memory  not known: the native backend cannot run it: {compiled}")
+            return 0
+        print(f"memory  {memory_text(compiled.memory(1))} on the native backend with one thread")
         if options.explain:
-            from edgecnn.plan import build_plan
-
-            print(f"\n{build_plan(run_passes(graph)).explain()}")
+            print(f"\n{compiled.info.explanation}")
     return 0
 
 
 def _inspect_compiled(path: Path, options: argparse.Namespace) -> int:
-    from edgecnn.backends.native import NativeBackend
+    from edgecnn.backends.compiled import compile_file
+    from edgecnn.backends.native import memory_text
 
-    if options.explain or options.input_shape:
-        raise InputError(f"{path}: --explain and --input-shape need the model that this .ecnn was made from")
-    backend = NativeBackend(path.read_bytes(), source=str(path))
-    info = backend.info
+    if options.input_shape:
+        raise InputError(f"{path}: --input-shape needs the model that this .ecnn was made from")
+    compiled = compile_file(path)
+    info, memory, target = compiled.info, compiled.memory(1), compiled.program.target
     kernels = [" + ".join(kernel for kernel, owner, _ in info.steps if owner == i) for i in range(len(info.layers))]
     rows = [{**layer, "shape": list(layer["shape"]), "kernel": kernel} for layer, kernel in zip(info.layers, kernels)]
-    facts = {"name": info.name, "source": str(path), "target": backend.target, "arena_bytes": backend.arena_bytes}
+    facts = {"name": info.name, "source": str(path), "target": target, "memory": memory}
     if options.json:
         specs = {"inputs": _specs(info.inputs), "outputs": _specs(info.outputs)}
         write_json(options.json, {**facts, **specs, "layers": rows})
     if options.json != "-":
-        print(f"{info.name}, compiled for {backend.target}, arena {backend.arena_bytes / 1024:.0f} KiB")
+        print(f"{info.name}, compiled for {target}; memory {memory_text(memory)} with one thread")
         width = max((len(row["name"]) for row in rows), default=0)
         for row in rows:
             shape = "x".join(map(str, row["shape"]))
             kernel = row["kernel"] or "(a view)"
             print(f"{row['name']:<{width}}  {row['op']:<13} {shape:<16} {row['flops'] / 1e6:>8.1f} MFLOP  {kernel}")
         print(_about(info.metadata))
+        if options.explain:
+            print(f"\n{info.explanation}")
     return 0
 
 

@@ -6,6 +6,7 @@
     │   └── UnsupportedOperator  well-formed, but uses something that edgecnn does not do
     ├── InputError               what was given to run(), a Detector or a Classifier does not fit
     ├── BackendError             a backend failed, or cannot run this model
+    ├── MemoryLimit              a model needs more memory than it may have
     ├── MissingDependency        an optional package is absent; the message names the extra to install
     ├── DownloadError            a zoo model could not be fetched or did not match its checksum
     └── ClosedError              a Predictor was used after close()
@@ -38,6 +39,10 @@ class InputError(EdgeCNNError, ValueError):
 
 class BackendError(EdgeCNNError):
     """A backend failed while loading or running a model."""
+
+
+class MemoryLimit(EdgeCNNError):
+    """A model needs more memory than ``max_memory`` allows; the message has both figures."""
 
 
 class MissingDependency(EdgeCNNError, ImportError):

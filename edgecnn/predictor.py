@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Union
 import numpy as np
 
 from edgecnn.backends import Backend
-from edgecnn.errors import BackendError, ClosedError, EdgeCNNError, InputError, ModelError, ModelFormatError
-from edgecnn.graph.ir import Graph, TensorSpec
+from edgecnn.errors import BackendError, ClosedError, EdgeCNNError, InputError, MemoryLimit, ModelFormatError
 from edgecnn.graph.metadata import Metadata
+from edgecnn.graph.spec import TensorSpec
 
 if TYPE_CHECKING:
     from edgecnn.backends.native import ProfileRow
+    from edgecnn.graph.ir import Graph
 
 PathLike = Union[str, "os.PathLike[str]"]
 Shapes = Mapping[str, Sequence[int]]
@@ -89,10 +90,10 @@ class Predictor:
         return rows
 
     def explain(self) -> str:
-        """What the planner decided for each layer, with its estimates (native backend; not from ``.ecnn``)."""
+        """What the planner decided for each layer, with its estimates (native backend)."""
         text: str = getattr(self._open(), "explanation", "")
         if not text:
-            raise BackendError(f"{self.name}: only a model planned here, by the native backend, can be explained")
+            raise BackendError(f"{self.name}: only the native backend can explain itself")
         return text
 
     def close(self) -> None:
@@ -157,6 +158,8 @@ def load(
     backend: str = "auto",
     threads: int | None = None,
     input_shapes: Shapes | None = None,
+    max_memory: int | None = None,
+    cache: bool = True,
 ) -> Predictor:
     """Loads a model file.
 
@@ -175,9 +178,17 @@ def load(
         Threads that one run uses. Default: the physical cores this process may use, at most 4.
     input_shapes
         Input name -> shape, in the layout of the file; fixes symbolic sizes or changes fixed ones.
+    max_memory
+        Bytes that the model may take on the native backend: packed weights, activations and scratch space of the
+        threads. It is refused before the last two are allocated. What it takes: `required_memory`.
+    cache
+        Whether the native backend may keep the compiled model in the user's cache folder, and take it from there
+        (`edgecnn.plan_cache`; ``EDGECNN_CACHE`` names another folder or is "off").
 
     Raises
     ------
+    MemoryLimit
+        The model takes more than *max_memory*.
     ModelError
         The file is absent, damaged, or uses something unsupported.
     MissingDependency
@@ -191,13 +202,20 @@ def load(
     count = check_threads(threads)
     suffix = path.suffix.lower()
     if suffix == ".ecnn":
-        return load_compiled(path, backend, count, weights, input_shapes)
+        check_compiled(path, backend, weights, input_shapes)
+        backend = "native"
+    if max_memory is not None and backend not in ("auto", "native"):
+        raise InputError(f"max_memory= goes with the native backend; what {backend} takes is not known")
+    if backend == "native":
+        return load_native(path, weights, count, input_shapes, max_memory, cache)
     own = {".onnx": "onnxruntime", ".tflite": "tflite"}.get(suffix)
     if backend == "auto":
         try:
-            return load_on("native", path, weights, count, input_shapes)
+            return load_native(path, weights, count, input_shapes, max_memory, cache)
+        except MemoryLimit:
+            raise
         except EdgeCNNError as error:
-            if own is None or not path.is_file() or _is_dangerous(own, error):
+            if own is None or max_memory is not None or not path.is_file() or _is_dangerous(own, error):
                 raise
             try:
                 predictor = load_on(own, path, weights, count, input_shapes)
@@ -208,28 +226,52 @@ def load(
     return load_on(backend, path, weights, count, input_shapes)
 
 
-def load_compiled(
-    path: Path, backend: str, threads: int, weights: PathLike | None, input_shapes: Shapes | None
-) -> Predictor:
-    """Loads an ``.ecnn`` file."""
-    from edgecnn.backends.native import NativeBackend
+def required_memory(
+    path: PathLike,
+    weights: PathLike | None = None,
+    *,
+    threads: int | None = None,
+    input_shapes: Shapes | None = None,
+) -> dict[str, int]:
+    """Bytes that a model takes on the native backend, without loading it; parameters as for `load`.
 
+    Returns
+    -------
+    dict of str to int
+        "weights" (packed, once for all predictors of the model), "activations" and "scratch" (of all threads).
+        ``max_memory`` is compared with their sum.
+    """
+    from edgecnn.backends.compiled import compile_file
+
+    path = Path(path)
+    if path.suffix.lower() == ".ecnn":
+        check_compiled(path, "native", weights, input_shapes)
+    return compile_file(path, weights, input_shapes).memory(check_threads(threads))
+
+
+def check_compiled(path: Path, backend: str, weights: PathLike | None, input_shapes: Shapes | None) -> None:
+    """Refuses what does not go with an ``.ecnn`` file."""
     if backend not in ("auto", "native"):
         raise InputError(f"{path}: an .ecnn file runs on the native backend only, not on {backend}")
     if weights is not None or input_shapes is not None:
         raise InputError(
             f"{path}: weights and input shapes of an .ecnn file are fixed when it is made (edgecnn convert)"
         )
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
-    native = NativeBackend(content, threads, str(path))
+
+
+def load_native(
+    path: Path, weights: PathLike | None, threads: int, input_shapes: Shapes | None, max_memory: int | None, cache: bool
+) -> Predictor:
+    """Loads a model on the native backend."""
+    from edgecnn.backends.compiled import compile_file
+    from edgecnn.backends.native import NativeBackend
+
+    native = NativeBackend(compile_file(path, weights, input_shapes, cache), threads, max_memory=max_memory)
     return Predictor(native, path.stem, native.metadata)
 
 
 def load_on(name: str, path: Path, weights: PathLike | None, threads: int, input_shapes: Shapes | None) -> Predictor:
-    """Loads a model on one backend."""
+    """Loads a model on a backend other than native."""
     from edgecnn.importers import import_model
 
     own = {".onnx": "onnxruntime", ".tflite": "tflite"}.get(path.suffix.lower())
@@ -267,10 +309,10 @@ def make_backend(name: str, graph: Graph, threads: int, source: str) -> Backend:
 
         return ReferenceBackend(graph)
     if name == "native":
+        from edgecnn.backends.compiled import compile_graph
         from edgecnn.backends.native import NativeBackend
-        from edgecnn.plan import build_plan
 
-        return NativeBackend(build_plan(passes.run_passes(graph)), threads, source)
+        return NativeBackend(compile_graph(graph, source), threads)
     graph = passes.run_passes(graph, passes.PORTABLE)
     if name == "onnxruntime":
         from edgecnn.backends.onnxruntime import OnnxRuntimeBackend, require_onnxruntime

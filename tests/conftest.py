@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,15 @@ def data_dir() -> Path:
     if found is None:
         pytest.skip("the folder of real models and pictures is absent (set EDGECNN_DATA)")
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_plan_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests leave the cache of whoever runs them alone."""
+    before = os.environ.get("EDGECNN_CACHE")
+    os.environ["EDGECNN_CACHE"] = str(tmp_path_factory.mktemp("plans"))
+    yield
+    if before is None:
+        del os.environ["EDGECNN_CACHE"]
+    else:
+        os.environ["EDGECNN_CACHE"] = before

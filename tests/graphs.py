@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import numpy as np
 
 from edgecnn.graph import ops
@@ -84,3 +87,13 @@ def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
     assert got.shape == expected.shape, (got.shape, expected.shape)
     scale = float(np.abs(expected).max()) if expected.size else 0.0
     return float(np.abs(got - expected).max()) / scale if scale else float(np.abs(got).max(initial=0.0))
+
+
+def with_checksums(content: bytes) -> bytes:
+    """A damaged ``.ecnn`` file whose checksums fit."""
+    start, size = struct.unpack_from("<QQ", content, 96)
+    end = max(136, min(start + size, len(content)))
+    whole = bytearray(content)
+    struct.pack_into("<I", whole, 40, zlib.crc32(content[end:]))
+    struct.pack_into("<I", whole, 128, zlib.crc32(content[136:end]))
+    return bytes(whole)

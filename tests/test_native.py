@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graphs import classifier_like, feed, relative_error, yolo_like
+from graphs import classifier_like, feed, relative_error, with_checksums, yolo_like
 
 from edgecnn import _core
 from edgecnn.backends.native import NativeBackend
@@ -222,6 +222,7 @@ class TestCompiledFile:
     def test_flipped_bits_and_truncation(self) -> None:
         """Damage is found by the checksum; with a mended checksum, by the checks behind it."""
         good = build_plan(run_passes(classifier_like())).to_bytes()
+        structure = len(good) - 5000
         rng = np.random.default_rng(7)
         refused = 0
         for trial in range(600):
@@ -229,10 +230,10 @@ class TestCompiledFile:
             if trial % 3 == 0:
                 bad = bad[: int(rng.integers(len(bad)))]
             else:
-                region = len(bad) if trial % 2 else 136 + 5000  # mostly where the structure is
-                bad[int(rng.integers(region))] ^= 1 << int(rng.integers(8))
+                start = 0 if trial % 2 else structure  # mostly where the structure is
+                bad[int(rng.integers(start, len(bad)))] ^= 1 << int(rng.integers(8))
                 if trial % 3 == 1:
-                    bad[40:44] = _core.crc32(bytes(bad[136:])).to_bytes(4, "little")
+                    bad = bytearray(with_checksums(bytes(bad)))
             try:
                 backend = NativeBackend(bytes(bad))
                 inputs = {s.name: np.zeros(s.shape, s.dtype) for s in backend.inputs}

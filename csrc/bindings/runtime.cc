@@ -31,7 +31,7 @@ struct LoadedProgram {
   Program program;
 };
 
-std::shared_ptr<LoadedProgram> load_program(const py::buffer& buffer, bool copy) {
+std::shared_ptr<LoadedProgram> load_program(const py::buffer& buffer, bool copy, bool check_constants) {
   const py::buffer_info info = buffer.request();
   if (info.ndim != 1 || info.itemsize != 1 || (info.shape[0] > 1 && info.strides[0] != 1)) {
     throw py::value_error("a program is a contiguous block of bytes");
@@ -50,7 +50,7 @@ std::shared_ptr<LoadedProgram> load_program(const py::buffer& buffer, bool copy)
   std::string error;
   {
     const py::gil_scoped_release release;
-    error = Program::open(bytes, size, &loaded->program);
+    error = Program::open(bytes, size, &loaded->program, check_constants);
   }
   if (!error.empty()) throw py::value_error(error);
   return loaded;
@@ -233,12 +233,9 @@ void bind_runtime(py::module_& m) {
       py::arg("cpu_folder"), py::arg("cpuinfo") = "", "(L1 data, L2 of one core) in bytes");
   m.def("count_physical_cores", count_physical_cores, py::arg("cpu_folder"), py::arg("cpus"),
         "Physical cores that these processors belong to");
-  m.def("crc32", [](const py::buffer& b) {
-    const py::buffer_info info = b.request();
-    return crc32(info.ptr, static_cast<size_t>(info.size * info.itemsize));
-  });
   py::class_<LoadedProgram, std::shared_ptr<LoadedProgram>>(m, "Program", "A checked program (.ecnn)")
       .def(py::init(&load_program), py::arg("bytes"), py::arg("copy") = true,
+           py::arg("check_constants") = true,
            "Checks the bytes; ValueError says what is wrong. Without a copy they must be 64-byte aligned and "
            "never change")
       .def_property_readonly("metadata", [](const LoadedProgram& p) { return p.program.metadata(); })
@@ -248,6 +245,8 @@ void bind_runtime(py::module_& m) {
                              [](const LoadedProgram& p) { return io_bytes(p.program, false); })
       .def_property_readonly("target", [](const LoadedProgram& p) { return p.program.target().name; })
       .def_property_readonly("arena_bytes", [](const LoadedProgram& p) { return p.program.arena_bytes(); })
+      .def_property_readonly("constants_bytes",
+                             [](const LoadedProgram& p) { return p.program.constants_bytes(); })
       .def_property_readonly("scratch_bytes",
                              [](const LoadedProgram& p) { return p.program.scratch_bytes(); });
   py::class_<Runner>(m, "Context", "Runs a program: arena, scratch memory and threads")

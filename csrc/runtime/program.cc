@@ -85,7 +85,7 @@ uint32_t crc32(const void* data, size_t size) {
   return ~crc;
 }
 
-std::string Program::open(const void* bytes, size_t size, Program* program) {
+std::string Program::open(const void* bytes, size_t size, Program* program, bool check_constants) {
   const char* base = static_cast<const char*>(bytes);
   if (reinterpret_cast<uintptr_t>(bytes) % kAlignment) return "the buffer is not 64-byte aligned";
   if (size < sizeof(FileHeader)) return "too short for a header";
@@ -99,8 +99,13 @@ std::string Program::open(const void* bytes, size_t size, Program* program) {
     return "truncated or grown: " + std::to_string(size) + " bytes, the header says " +
            std::to_string(h->file_bytes);
   }
-  if (crc32(base + sizeof(FileHeader), size - sizeof(FileHeader)) != h->checksum) {
-    return "damaged: the checksum does not match";
+  if (!inside(h->constants_offset, h->constants_bytes, size)) return "a section lies outside the file";
+  const uint64_t constants_end =
+      std::max<uint64_t>(sizeof(FileHeader), h->constants_offset + h->constants_bytes);
+  if (crc32(base + constants_end, size - constants_end) != h->checksum ||
+      (check_constants &&
+       crc32(base + sizeof(FileHeader), constants_end - sizeof(FileHeader)) != h->constants_checksum)) {
+    return "damaged: a checksum does not match";
   }
   if (std::memchr(h->target, 0, sizeof(h->target)) == nullptr)
     return "the name of its target is not terminated";
@@ -120,7 +125,6 @@ std::string Program::open(const void* bytes, size_t size, Program* program) {
   const uint64_t step_bytes = uint64_t{h->step_count} * sizeof(StepRecord);
   if (!inside(h->io_offset, io_bytes, size) || !inside(h->steps_offset, step_bytes, size) ||
       !inside(h->params_offset, h->params_bytes, size) ||
-      !inside(h->constants_offset, h->constants_bytes, size) ||
       !inside(h->metadata_offset, h->metadata_bytes, size)) {
     return "a section lies outside the file";
   }

@@ -1,14 +1,15 @@
-// A program: the compiled form of a model, and the .ecnn file that holds it (version 1).
+// A program: the compiled form of a model, and the .ecnn file that holds it (version 2).
 //
 // The planner (edgecnn/plan/program.py) writes these bytes, whether they go to a file or straight to the
 // executor. All numbers are little-endian. Layout of the file:
 //
 //   FileHeader                136 bytes
+//   constants                 packed weights, 64-byte aligned like each operand in them; kTailBytes behind.
+//                             First, so that the planner can write each as soon as it is packed
 //   IoRecord[input_count]     the graph's inputs, then
 //   IoRecord[output_count]
 //   StepRecord[step_count]    in order of execution
 //   parameters                the <Name>Params of the steps (runtime/steps.inc), 4-byte aligned
-//   constants                 packed weights, 64-byte aligned like each operand in them; kTailBytes behind
 //   metadata                  UTF-8 JSON: names, shapes and dtypes of inputs and outputs, names of layers,
 //                             labels, heads, preprocessing; read by applications, not by the executor
 //
@@ -28,7 +29,7 @@
 namespace edgecnn {
 
 constexpr char kMagic[4] = {'E', 'C', 'N', 'N'};
-constexpr uint16_t kMajorVersion = 1;
+constexpr uint16_t kMajorVersion = 2;
 constexpr uint16_t kMinorVersion = 0;
 
 struct FileHeader {
@@ -37,14 +38,15 @@ struct FileHeader {
   char target[16];  // name, padded with zeros
   uint32_t lanes, nr;
   uint64_t file_bytes;
-  uint32_t checksum;  // CRC-32 (IEEE 802.3) of everything behind the header
+  uint32_t checksum;  // CRC-32 (IEEE 802.3) of everything behind the constants
   uint32_t step_count, input_count, output_count;
   uint64_t arena_bytes;
   uint64_t io_offset, steps_offset;
   uint64_t params_offset, params_bytes;
   uint64_t constants_offset, constants_bytes;
   uint64_t metadata_offset, metadata_bytes;
-  uint64_t reserved;
+  uint32_t constants_checksum;  // of everything from the end of the header to the end of the constants
+  uint32_t stamp;               // a note of whoever keeps the file; no reader checks it
 };
 static_assert(sizeof(FileHeader) == 136);
 
@@ -82,13 +84,15 @@ class Program {
   };
 
   // Checks `bytes` (64-byte aligned, alive as long as the program) and fills `program`. Returns an empty
-  // string, or what is wrong with them.
-  static std::string open(const void* bytes, size_t size, Program* program);
+  // string, or what is wrong with them. Without `check_constants` the weights are not read, so that a mapped
+  // file costs nothing until it runs; wrong weights give wrong results, but never a wrong access.
+  static std::string open(const void* bytes, size_t size, Program* program, bool check_constants = true);
 
   const Target& target() const { return *target_; }
   const std::vector<Step>& steps() const { return steps_; }
   const char* constants() const { return constants_; }
   uint64_t arena_bytes() const { return header_->arena_bytes; }
+  uint64_t constants_bytes() const { return header_->constants_bytes; }
   size_t scratch_bytes() const { return scratch_bytes_; }
   int input_count() const { return static_cast<int>(header_->input_count); }
   int output_count() const { return static_cast<int>(header_->output_count); }

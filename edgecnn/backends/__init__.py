@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from edgecnn.graph.ir import TensorSpec
+from edgecnn.graph.spec import TensorSpec
 
 
 class Backend(Protocol):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecnn.errors import BackendError, ClosedError, ModelFormatError
-from edgecnn.graph.ir import TensorSpec
+from edgecnn.backends.compiled import CompiledModel
+from edgecnn.errors import BackendError, ClosedError, MemoryLimit
 from edgecnn.graph.metadata import Metadata
-from edgecnn.plan.program import read_info
+from edgecnn.graph.spec import TensorSpec
 
 if TYPE_CHECKING:
     from edgecnn.plan.program import Plan
@@ -38,52 +38,58 @@ class NativeBackend:
 
     Parameters
     ----------
-    model : Plan or bytes
-        A plan, or the content of an ``.ecnn`` file.
+    model : CompiledModel, Plan or bytes
+        A compiled model, a plan, or the content of an ``.ecnn`` file.
     threads : int
         Threads that share each layer. Results do not depend on it.
     source : str
         What to call the model in messages.
+    max_memory : int, optional
+        Bytes that weights, activations and scratch space may take together.
 
     Raises
     ------
     ModelFormatError
         The bytes are no ``.ecnn`` file, are damaged, or made for another machine.
+    MemoryLimit
+        It would take more than *max_memory*.
     BackendError
         There is not enough memory.
     """
 
     name = "native"
 
-    def __init__(self, model: Plan | bytes, threads: int = 1, source: str = "model") -> None:
+    def __init__(
+        self,
+        model: CompiledModel | Plan | bytes,
+        threads: int = 1,
+        source: str = "model",
+        max_memory: int | None = None,
+    ) -> None:
         from edgecnn import _core
 
-        compiled = isinstance(model, bytes)
-        content = model if isinstance(model, bytes) else model.assemble()
-        # The text, not the plan: that holds the weights a second time.
-        self.explanation = "" if isinstance(model, bytes) else model.explain()
-        self._source = source
-        try:
-            program = _core.Program(content, copy=compiled)
-            self.info = read_info(program.metadata, source)
-        except ValueError as error:
-            raise ModelFormatError(f"{source}: {error}") from error
-        for specs, sizes in ((self.info.inputs, program.input_bytes), (self.info.outputs, program.output_bytes)):
-            if [spec.nbytes for spec in specs] != sizes:
-                raise ModelFormatError(f"{source}: its metadata and its program disagree on inputs and outputs")
-        if len(self.info.steps) != program.step_count:
-            raise ModelFormatError(f"{source}: its metadata and its program disagree on the number of steps")
+        if not isinstance(model, CompiledModel):
+            # The program, not the plan: that holds the weights of the file too.
+            compiled = isinstance(model, bytes)
+            content = model if isinstance(model, bytes) else model.assemble()
+            model = CompiledModel(content, source, check_weights=compiled)
+        self._model: CompiledModel | None = model  # keeps it alive for the next predictor of it
+        self.info = model.info
+        self.explanation = model.info.explanation
         self.inputs: tuple[TensorSpec, ...] = self.info.inputs
         self.outputs: tuple[TensorSpec, ...] = self.info.outputs
-        self.arena_bytes: int = program.arena_bytes
-        self.target: str = program.target
+        self.target: str = model.program.target
+        self.memory = model.memory(threads)
+        self._source = model.source
+        if max_memory is not None and sum(self.memory.values()) > max_memory:
+            raise MemoryLimit(
+                f"{self._source}: needs {memory_text(self.memory)}, more than the {max_memory} bytes of max_memory; "
+                "fewer threads take less scratch space, a smaller input_shapes less for activations"
+            )
         try:
-            self._context: Any = _core.Context(program, threads)
+            self._context: Any = _core.Context(model.program, threads)
         except MemoryError:
-            mebibytes = program.arena_bytes + threads * program.scratch_bytes >> 20
-            raise BackendError(
-                f"{source}: no memory for its {mebibytes} MiB of activations and scratch space"
-            ) from None
+            raise BackendError(f"{self._source}: no memory for it: it needs {memory_text(self.memory)}") from None
         self._lock = threading.Lock()
 
     @property
@@ -121,7 +127,7 @@ class NativeBackend:
     def close(self) -> None:
         """Frees arena, weights and threads."""
         with self._lock:
-            self._context = None
+            self._context = self._model = None
 
     def _open(self) -> Any:
         if self._context is None:
@@ -131,3 +137,9 @@ class NativeBackend:
     def _arrays(self, inputs: Mapping[str, np.ndarray]) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
         arrays = [np.ascontiguousarray(inputs[spec.name]) for spec in self.inputs]
         return arrays, {spec.name: np.empty(spec.shape, spec.dtype) for spec in self.outputs}
+
+
+def memory_text(memory: Mapping[str, int]) -> str:
+    """Bytes by purpose, as messages have them."""
+    parts = ", ".join(f"{what} {nbytes}" for what, nbytes in memory.items())
+    return f"{sum(memory.values())} bytes ({parts})"

@@ -20,30 +20,11 @@ import numpy as np
 from edgecnn.errors import ModelFormatError, UnsupportedOperator
 from edgecnn.graph.metadata import Metadata
 from edgecnn.graph.ops import Op
+from edgecnn.graph.spec import TensorSpec
+
+__all__ = ["MAX_ELEMENTS", "Graph", "GraphBuilder", "Node", "TensorSpec"]
 
 MAX_ELEMENTS = 1 << 29  # of one value (2 GiB of float32): a larger one is a damaged or hostile file
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """Name, shape and dtype of a value. ``shape`` is all positive integers inside a graph."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype = field(default_factory=lambda: np.dtype(np.float32))
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        n = 1
-        for d in self.shape:
-            n *= d
-        return n
-
-    @property
-    def nbytes(self) -> int:
-        """Size in bytes."""
-        return self.size * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
@@ -67,6 +48,7 @@ class Graph:
     constants: Mapping[str, np.ndarray]
     values: Mapping[str, TensorSpec]
     metadata: Metadata = field(default_factory=Metadata)
+    files: tuple[str, ...] = ()  # files of weights that it was read from, beside the model file
 
     @property
     def input_specs(self) -> tuple[TensorSpec, ...]:

@@ -17,6 +17,8 @@ from edgecnn.errors import UnsupportedOperator
 from edgecnn.graph import ops
 from edgecnn.graph.cost import node_flops
 from edgecnn.graph.ir import Graph, Node
+from edgecnn.mapping import release
+from edgecnn.plan.constants import ConstantFile
 from edgecnn.plan.pack import pack_conv
 from edgecnn.plan.steps import Buffer, Field, Layer, Step, View, whole
 from edgecnn.plan.target import Target
@@ -32,10 +34,13 @@ class Lowering:
     After construction ``steps``, ``layers`` and ``buffers`` (in order of first use) hold the result.
     """
 
-    def __init__(self, graph: Graph, target: Target, function_numbers: dict[str, dict[str, int]]) -> None:
+    def __init__(
+        self, graph: Graph, target: Target, function_numbers: dict[str, dict[str, int]], constants: ConstantFile
+    ) -> None:
         from edgecnn.plan.lower_ops import LOWER
 
         self.graph, self.target = graph, target
+        self.constants = constants
         self.numbers = function_numbers
         self.steps: list[Step] = []
         self.layers: list[Layer] = []
@@ -56,6 +61,9 @@ class Lowering:
             if type(node.op) not in LOWER:
                 raise self.unsupported(node, "the native runtime has no kernel for it")
             LOWER[type(node.op)](self, node)
+            for name in node.inputs:
+                if name in graph.constants:
+                    release(graph.constants[name])
         self._copy_outputs()
 
     # -- where values go ------------------------------------------------------------------------------------------
@@ -141,8 +149,7 @@ class Lowering:
 
     def constant(self, array: np.ndarray) -> View:
         """A view of a constant."""
-        array = np.ascontiguousarray(array)
-        return whole(Buffer("constant", array.nbytes, data=array), array.shape, array.itemsize)
+        return whole(self.constants.add(array), array.shape, array.itemsize)
 
     def read(self, name: str) -> View:
         """The view of a value, wherever it lies (a graph input may be read by a Copy only)."""

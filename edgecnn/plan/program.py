@@ -8,21 +8,24 @@ from __future__ import annotations
 import json
 import os
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from edgecnn.errors import EdgeCNNError
 from edgecnn.graph.ir import Graph, TensorSpec
-from edgecnn.graph.metadata import Metadata, from_json, to_json
+from edgecnn.graph.metadata import to_json
+from edgecnn.mapping import map_file
 from edgecnn.plan import arena
+from edgecnn.plan.constants import START, ConstantFile
 from edgecnn.plan.lower import Lowering
 from edgecnn.plan.steps import Buffer, Layer, Step, View
 from edgecnn.plan.target import Target, host_target
 
-HEADER = struct.Struct("<4sHH16sIIQIIIIQQQQQQQQQQ")
+HEADER = struct.Struct("<4sHH16sIIQIIIIQQQQQQQQQII")
 OPERAND = struct.Struct("<IIQQ")
 STEP = struct.Struct("<HBBIQ")
 SPACES = {"arena": 1, "constant": 2, "input": 3, "output": 4}
@@ -42,7 +45,7 @@ class Plan:
         Kernel calls in order, and the graph nodes that they came from.
     arena_bytes, arena_bound : int
         Memory of all activations, and the least that any placement could do with.
-    constant_bytes : int
+    constants : ConstantFile
         Packed weights.
     """
 
@@ -50,16 +53,15 @@ class Plan:
     target: Target
     steps: list[Step]
     layers: list[Layer]
-    constants: list[Buffer]
+    constants: ConstantFile
     arena_bytes: int
     arena_bound: int
-    constant_bytes: int
 
     def explain(self) -> str:
         """A line a layer: output shape, kernels, and where there was a choice the candidates with their estimates."""
         lines = [
             f"{self.graph.name} for {self.target.name}: {len(self.steps)} steps, arena {self.arena_bytes} bytes "
-            f"(lower bound {self.arena_bound}), packed weights {self.constant_bytes} bytes"
+            f"(lower bound {self.arena_bound}), packed weights {self.constants.nbytes} bytes"
         ]
         width = max((len(layer.name) for layer in self.layers), default=0)
         for layer in self.layers:
@@ -75,10 +77,10 @@ class Plan:
 
     def to_bytes(self) -> bytes:
         """The program in the .ecnn format; the same plan always gives the same bytes."""
-        return self.assemble().tobytes()
+        return bytes(self.assemble())
 
-    def assemble(self) -> np.ndarray:
-        """`to_bytes` as a 64-byte aligned uint8 array, which the executor runs without a copy of the weights."""
+    def assemble(self, stamp: int = 0) -> memoryview:
+        """Completes the file of the constants to that of the program, and maps it."""
         from edgecnn import _core
 
         schema = _core.step_schema()
@@ -95,37 +97,32 @@ class Plan:
         io = b"".join(struct.pack("<Q", spec.nbytes) for spec in specs)
         metadata = json.dumps(self._metadata(), separators=(",", ":"), sort_keys=True).encode()
 
-        places: list[int] = []
-        end = HEADER.size
-        sections = ((len(io), 8), (len(records), 8), (len(params), 4), (len(metadata), 1))
-        for size, alignment in (*sections, (self.constant_bytes, _core.ALIGNMENT)):
-            places.append(end + -end % alignment)
-            end = places[-1] + size
-        total = end + _core.TAIL_BYTES
-        block = np.zeros(total + _core.ALIGNMENT, np.uint8)
-        start = -block.ctypes.data % _core.ALIGNMENT
-        file = block[start : start + total]
-        for place, data in zip(places, (io, records, params, metadata)):
-            file[place : place + len(data)] = np.frombuffer(bytes(data), np.uint8)
-        for buffer in self.constants:
-            assert buffer.data is not None
-            place = places[-1] + buffer.offset
-            file[place : place + buffer.nbytes] = buffer.data.reshape(-1).view(np.uint8)
+        constants_end = START + self.constants.nbytes
+        body = bytearray(_core.TAIL_BYTES)
+        places = []
+        for section, alignment in ((io, 8), (records, 8), (params, 4), (metadata, 1)):
+            body += bytes(-(constants_end + len(body)) % alignment)
+            places.append(constants_end + len(body))
+            body += section
         header = HEADER.pack(
-            b"ECNN", *_core.FILE_VERSION, self.target.name.encode(), self.target.lanes, self.target.nr, total,
-            _core.crc32(file[HEADER.size :]), len(self.steps), len(self.graph.inputs), len(self.graph.outputs),
-            self.arena_bytes, places[0], places[1], places[2], len(params), places[4], self.constant_bytes,
-            places[3], len(metadata), 0,
+            b"ECNN", *_core.FILE_VERSION, self.target.name.encode(), self.target.lanes, self.target.nr,
+            constants_end + len(body), zlib.crc32(body), len(self.steps), len(self.graph.inputs),
+            len(self.graph.outputs), self.arena_bytes, places[0], places[1], places[2], len(params), START,
+            self.constants.nbytes, places[3], len(metadata), self.constants.checksum, stamp,
         )  # fmt: skip
-        file[: HEADER.size] = np.frombuffer(header, np.uint8)
-        return file
+        file = self.constants.file
+        for place, data in ((constants_end, body), (0, header)):
+            file.seek(place)
+            file.write(data)
+        file.flush()
+        return map_file(file)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the .ecnn file, whole or not at all."""
         path = Path(path)
         partial = path.with_name(path.name + ".part")
         try:
-            partial.write_bytes(self.assemble().data)
+            partial.write_bytes(self.assemble())
             partial.replace(path)
         except OSError as error:
             partial.unlink(missing_ok=True)
@@ -142,58 +139,13 @@ class Plan:
             "outputs": [spec(s) for s in self.graph.output_specs],
             "layers": [{"name": x.name, "op": x.op, "shape": list(x.shape), "flops": x.flops} for x in self.layers],
             "steps": kernels,
+            "explanation": self.explain(),
             "model": to_json(self.graph.metadata),
         }
 
 
-@dataclass(frozen=True)
-class ProgramInfo:
-    """What the metadata of a program tells.
-
-    ``layers``: name, op, output shape and FLOP of each. ``steps``: kernel, layer index and bytes moved by each.
-    """
-
-    name: str
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    layers: list[dict[str, Any]]
-    steps: list[tuple[str, int, int]]
-    metadata: Metadata
-
-
-def read_info(text: str, source: str) -> ProgramInfo:
-    """Parses the metadata of a program; ValueError where it is not what `Plan.to_bytes` writes."""
-    try:
-        fields = json.loads(text)
-
-        layers = [
-            {"name": str(x["name"]), "op": str(x["op"]), "shape": tuple(x["shape"]), "flops": int(x["flops"])}
-            for x in fields["layers"]
-        ]
-        steps = [(str(k), int(layer), int(n)) for k, layer, n in fields["steps"]]
-        if any(not 0 <= layer < len(layers) for _, layer, _ in steps):
-            raise ValueError("a step of an unknown layer")
-        inputs, outputs = read_specs(fields["inputs"]), read_specs(fields["outputs"])
-        return ProgramInfo(str(fields["name"]), inputs, outputs, layers, steps, from_json(fields["model"], source))
-    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"its metadata is damaged: {error!r}") from error
-
-
-def read_specs(records: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
-    """The inputs or outputs of a program; ValueError where they cannot be tensors of one."""
-    specs = tuple(TensorSpec(str(r["name"]), tuple(r["shape"]), np.dtype(str(r["dtype"]))) for r in records)
-    if len({spec.name for spec in specs}) != len(specs):
-        raise ValueError("two inputs or outputs of one name")
-    for spec in specs:
-        if not all(type(d) is int and d >= 0 for d in spec.shape):
-            raise ValueError(f"{spec.name!r} has the shape {spec.shape}")
-        if spec.dtype.kind not in "fiub":
-            raise ValueError(f"{spec.name!r} has the dtype {spec.dtype}")
-    return specs
-
-
-def build_plan(graph: Graph, target: Target | None = None) -> Plan:
-    """Compiles a graph for a target (default: the best one for this machine).
+def build_plan(graph: Graph, target: Target | None = None, file: BinaryIO | None = None) -> Plan:
+    """Compiles a graph for a target (default: the best one for this machine), into *file* where one is given.
 
     Raises
     ------
@@ -203,8 +155,8 @@ def build_plan(graph: Graph, target: Target | None = None) -> Plan:
     from edgecnn import _core
 
     target = target or host_target()
-    low = Lowering(graph, target, _core.function_numbers())
-    constants, constant_bytes = place_constants(low.steps)
+    constants = ConstantFile(file)
+    low = Lowering(graph, target, _core.function_numbers(), constants)
     lives: dict[Buffer, tuple[int, int]] = {}
     for i, step in enumerate(low.steps):
         for view in (*step.inputs, step.output):
@@ -214,29 +166,7 @@ def build_plan(graph: Graph, target: Target | None = None) -> Plan:
     offsets, arena_bytes = arena.place(spans)
     for buffer, offset in zip(lives, offsets):
         buffer.offset = offset
-    return Plan(graph, target, low.steps, low.layers, constants, arena_bytes, arena.lower_bound(spans), constant_bytes)
-
-
-def place_constants(steps: list[Step]) -> tuple[list[Buffer], int]:
-    """Gives each constant its offset; equal ones are stored once. Returns those to store and their bytes together."""
-    known: dict[tuple[str, bytes], Buffer] = {}
-    stored: list[Buffer] = []
-    at = 0
-    for step in steps:
-        for view in step.inputs:
-            buffer = view.buffer
-            if buffer.space != "constant" or buffer.data is None or buffer in stored:
-                continue
-            key = (str(buffer.data.dtype), buffer.data.tobytes()) if buffer.nbytes <= 4096 else ("", b"")
-            twin = known.get(key) if key[0] else None
-            if twin is not None:
-                buffer.offset = twin.offset
-                continue
-            buffer.offset = at
-            at = arena.aligned(at + buffer.nbytes)
-            stored.append(buffer)
-            known[key] = buffer
-    return stored, at
+    return Plan(graph, target, low.steps, low.layers, constants, arena_bytes, arena.lower_bound(spans))
 
 
 def pack_params(step: Step, fields: list[tuple[str, str]]) -> bytes:

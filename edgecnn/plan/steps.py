@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Union
 
-import numpy as np
-
 from edgecnn.graph.ops import Shape
 
 Number = Union[int, float]
@@ -21,8 +19,7 @@ class Buffer:
     space: str
     nbytes: int
     index: int = 0
-    data: Union[np.ndarray, None] = None  # of a constant
-    offset: int = 0  # in its space; given once all steps are known
+    offset: int = 0  # in its space; in the arena given once all steps are known
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Union
@@ -58,7 +59,8 @@ def import_onnx(source: Source, input_shapes: Mapping[str, Sequence[int]] | None
     try:
         file = OnnxFile(source, label)
         with np.errstate(all="ignore"):  # infinities and NaN are constants like others
-            return _import(file, dict(input_shapes or {}))
+            graph = _import(file, dict(input_shapes or {}))
+        return dataclasses.replace(graph, files=tuple(map(str, file.external)))
     except EdgeCNNError:
         raise
     except (ValueError, TypeError, IndexError, ArithmeticError, RecursionError) as error:

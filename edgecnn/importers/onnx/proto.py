@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from edgecnn.errors import ModelError, ModelFormatError, UnsupportedOperator
 from edgecnn.graph.ir import MAX_ELEMENTS
 from edgecnn.importers.onnx import schema
 from edgecnn.importers.protobuf import Message, numbers, parse
+from edgecnn.mapping import map_file
 
 Source = Union[str, "os.PathLike[str]", bytes]
 
@@ -61,6 +61,8 @@ class OnnxFile:
         The file as messages name it.
     size
         Number of bytes of the file, and of the files of weights that were read.
+    external
+        The files of weights that were read.
     """
 
     def __init__(self, source: Source, label: str) -> None:
@@ -73,7 +75,7 @@ class OnnxFile:
             self.folder = Path(source).resolve().parent
             data = _map(Path(source), self.label)
         self.size = len(data)
-        self._external: dict[Path, memoryview] = {}
+        self.external: dict[Path, memoryview] = {}
         self._external_left: dict[Path, int] = {}
         try:
             self.model = parse(data, schema.MODEL)
@@ -160,9 +162,9 @@ class OnnxFile:
             length = int(entries.get("length", str(nbytes)))
         except ValueError:
             raise ModelFormatError(f"{label} has an offset or a length that is no number") from None
-        if path not in self._external:
-            self._external[path] = _map(path, f"{label}: {location!r}")
-        content = self._external[path]
+        if path not in self.external:
+            self.external[path] = _map(path, f"{label}: {location!r}")
+        content = self.external[path]
         if offset < 0 or length != nbytes or offset + length > len(content):
             raise ModelFormatError(
                 f"{label} needs {nbytes} bytes; {location!r} has {len(content)}, and {length} of them from "
@@ -214,7 +216,7 @@ def _map(path: Path, label: str) -> memoryview:
             size = os.fstat(file.fileno()).st_size
             if size > MAX_FILE:
                 raise ModelFormatError(f"{label}: larger than an ONNX file can be ({MAX_FILE} bytes)")
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b"")
+            return map_file(file)
     except FileNotFoundError:
         raise ModelError(f"{label}: no such file") from None
     except OSError as error:
