@@ -3,14 +3,24 @@
 //
 //   Y = At [ (G g Gt) * (Bt d B) ] A      d: 6x6 inputs, g: 3x3 weights, Y: 4x4 outputs, * element by element
 //
-// The weights arrive transformed (edgecnn/plan/pack.py). A block of tiles passes through three stages in
-// scratch: inputs are transformed, vectors along the channels, into [36][tiles][C]; each of the 36
-// frequencies is a matrix product with its panels of weights, giving [36][tiles][O]; those are transformed
-// back and leave through bias, residual, activation and pool. One frequency at a time touches all three
-// operands once.
+// The weights arrive transformed (edgecnn/plan/pack.py). Tiles are taken in groups of up to kTileRows, the
+// rows of a register tile. A block of groups passes through three stages in scratch:
 //
-// Few tiles are shared among threads by output channels, too: an item is a block of tiles and a slice of the
-// panels. Neither depends on the caches or on the number of threads.
+//   inputs    [group][36][row][C]              transformed, vectors along the channels
+//   products  [group][panel][36][row][width]   each of the 36 frequencies is a matrix product
+//   outputs                                    transformed back, through residual, activation and pool
+//
+// The stages want the second-level cache for themselves, so a block is small; but all weights are read once
+// for each block, so it is not smaller than that, and wide layers take their products in slices of panels
+// instead. One frequency at a time keeps its inputs in the first-level cache. The 36 places that a tile's
+// transform writes are a cache line more than a power of two apart: they would share a few sets of the cache
+// otherwise.
+//
+// An item is a block and a slice of its panels, so that threads share what has few tiles, too. Neither
+// depends on the caches or on the number of threads.
+//
+// A sum of 36 products is not a sum of 9: an infinity or NaN in the input makes NaN of the tiles that read
+// it.
 #ifndef EDGECNN_ALGO_WINOGRAD_INL_H_
 #define EDGECNN_ALGO_WINOGRAD_INL_H_
 
@@ -19,44 +29,60 @@
 namespace edgecnn {
 namespace EC_ISA {
 
+// The compiler is not to move loads and stores across: the order of a transform is chosen so that what is
+// alive fits into the registers.
+EC_INLINE void keep_order() { asm volatile("" ::: "memory"); }
+
 struct WinogradStep {
   static constexpr int kOut = 4;  // side of an output tile
   static constexpr int kIn = 6;   // of its input
   static constexpr int kFrequencies = kIn * kIn;
-  // What the transformed inputs and products of a block may take, unless that is less than kFewest tiles.
-  static constexpr int64_t kBlockFloats = int64_t{256} * 1024;
-  static constexpr int64_t kFewest = int64_t{4} * kTileRows;
+  // The one in which a constant is a constant of all outputs: where the bias goes.
+  static constexpr int kBiasFrequency = kIn + 1;
+  // What the transformed inputs of a block may take, unless that is less than kFewestGroups; and its
+  // products.
+  static constexpr int64_t kInputFloats = int64_t{48} * 1024;
+  static constexpr int64_t kProductFloats = int64_t{32} * 1024;
+  static constexpr int64_t kFewestGroups = 4;
   // Items that are made where there are channels enough.
   static constexpr int64_t kItems = 8;
+  static constexpr int64_t kProductStep = int64_t{kTileRows} * kPanelWidth;  // from frequency to frequency
 
   struct Shape {
     int tiles_h, tiles_w;
-    TileCut blocks;
-    int64_t most_tiles;  // of a block
+    TileCut groups;       // of tiles
+    TileCut blocks;       // of groups
+    int64_t most_groups;  // of a block
     int panels, slice_panels, slices;
-    int64_t depth, width;  // of a row of transformed inputs and of products: whole vectors
+    int64_t depth;       // of a row of transformed inputs: whole vectors
+    int64_t input_step;  // from frequency to frequency
 
     explicit Shape(const WinogradParams& p) {
       // Rows and columns that the pool drops are not computed.
       tiles_h = static_cast<int>(ceil_div(p.pool ? p.out_h / 2 * 2 : p.out_h, kOut));
       tiles_w = static_cast<int>(ceil_div(p.pool ? p.out_w / 2 * 2 : p.out_w, kOut));
       depth = round_up(p.in_c, kLanes);
-      const int64_t columns = round_up(p.out_c, kLanes);
-      const int64_t fit = kBlockFloats / (kFrequencies * (depth + columns)) / kTileRows * kTileRows;
-      blocks = TileCut::make(int64_t{p.batch} * tiles_h * tiles_w, static_cast<int>(larger(fit, kFewest)));
-      most_tiles = blocks.base + (blocks.longer > 0);
+      input_step = round_up(kTileRows * depth, kLineFloats) + kLineFloats;
       panels = Panels::groups_to_count(p.out_c, 1);
-      const int64_t wanted = smaller(ceil_div(kItems, larger(blocks.tiles, int64_t{1})), int64_t{panels});
+      groups = TileCut::make(int64_t{p.batch} * tiles_h * tiles_w, kTileRows);
+      const int64_t fit = kInputFloats / (kFrequencies * input_step);
+      blocks = TileCut::make(groups.tiles, static_cast<int>(larger(fit, kFewestGroups)));
+      most_groups = blocks.base + (blocks.longer > 0);
+      const int64_t panels_fit =
+          kProductFloats / (larger(most_groups, int64_t{1}) * kFrequencies * kProductStep);
+      const int64_t wanted =
+          larger(ceil_div(panels, larger(panels_fit, int64_t{1})),
+                 smaller(ceil_div(kItems, larger(blocks.tiles, int64_t{1})), int64_t{panels}));
       slice_panels = static_cast<int>(ceil_div(panels, wanted));
       slices = static_cast<int>(ceil_div(panels, slice_panels));
-      width = smaller(columns, int64_t{slice_panels} * kPanelWidth);
     }
   };
 
   struct Scratch {
-    float* zeros;     // a pixel outside the picture, and what sums begin with
-    float* inputs;    // [36][tiles of the block][depth]
-    float* products;  // [36][tiles of the block][width]
+    float* zeros;     // what sums begin with
+    float* patch;     // the inputs of a tile that crosses the border: [6][6][depth]
+    float* inputs;    // [groups of the block][36][kTileRows][depth], frequencies input_step apart
+    float* products;  // [groups of the block][panels of the slice][36][kTileRows][panel]
     const float** rows;
     size_t bytes;
   };
@@ -73,10 +99,12 @@ struct WinogradStep {
       return reinterpret_cast<float*>(take(count * static_cast<int64_t>(sizeof(float))));
     };
     Scratch s;
-    s.zeros = take_floats(larger(shape.depth, int64_t{kPanelWidth}));
-    s.inputs = take_floats(kFrequencies * shape.most_tiles * shape.depth);
-    s.products = take_floats(kFrequencies * shape.most_tiles * shape.width);
-    s.rows = reinterpret_cast<const float**>(take(shape.most_tiles * static_cast<int64_t>(sizeof(float*))));
+    s.zeros = take_floats(kPanelWidth);
+    s.patch = take_floats(kFrequencies * shape.depth);
+    s.inputs = take_floats(shape.most_groups * kFrequencies * shape.input_step);
+    s.products = take_floats(shape.most_groups * shape.slice_panels * kFrequencies * kProductStep);
+    s.rows = reinterpret_cast<const float**>(
+        take(shape.most_groups * kTileRows * static_cast<int64_t>(sizeof(float*))));
     s.bytes = at;
     return s;
   }
@@ -98,28 +126,24 @@ struct WinogradStep {
       }
       const int first = static_cast<int>(i % w.shape.slices) * w.shape.slice_panels;
       const int last = smaller(first + w.shape.slice_panels, w.shape.panels);
-      for (int f = 0; f < kFrequencies; ++f) w.multiply(f, first, last);
+      w.multiply(first, last);
       w.transform_outputs(first, last);
     }
   }
 
  private:
-  struct Place {
-    int n, y, x;  // picture, and the tile's first output pixel
-  };
-
-  // Bt: the polynomial through the points 0, 1, -1, 2, -2 and infinity.
-  static EC_INLINE void transform_input(const Vec (&d)[kIn], Vec* t, int step) {
-    const Vec two = broadcast(2.0f), four = broadcast(4.0f), minus_four = broadcast(-4.0f);
-    const Vec minus_five = broadcast(-5.0f);
-    const Vec even = fma(minus_four, d[2], d[4]), odd = fma(minus_four, d[1], d[3]);
-    const Vec near = sub(d[4], d[2]), far = mul(two, sub(d[3], d[1]));
-    t[0] = fma(four, d[0], fma(minus_five, d[2], d[4]));
+  // Bt: the polynomial through the points 0, 1, -1, 2, -2 and infinity. Its rows 1 to 4, and 0 and 5.
+  static EC_INLINE void transform_middle(Vec d1, Vec d2, Vec d3, Vec d4, Vec* t, int step) {
+    const Vec minus_four = broadcast(-4.0f);
+    const Vec even = fma(minus_four, d2, d4), odd = fma(minus_four, d1, d3);
+    const Vec near = sub(d4, d2), half = sub(d3, d1), far = add(half, half);
     t[1 * step] = add(even, odd);
     t[2 * step] = sub(even, odd);
     t[3 * step] = add(near, far);
     t[4 * step] = sub(near, far);
-    t[5 * step] = fma(four, d[1], fma(minus_five, d[3], d[5]));
+  }
+  static EC_INLINE Vec transform_end(Vec d0, Vec d2, Vec d4) {
+    return fma(broadcast(-4.0f), sub(d2, d0), sub(d4, d2));
   }
 
   // At.
@@ -132,6 +156,26 @@ struct WinogradStep {
     y[3 * step] = add(fma(broadcast(8.0f), difference2, difference1), m[5]);
   }
 
+  // The tiles of the picture, one after the other.
+  struct Place {
+    int64_t n;
+    int y, x;  // the tile's first output pixel
+
+    EC_INLINE Place(const Shape& s, int64_t tile)
+        : n(tile / s.tiles_w / s.tiles_h),
+          y(static_cast<int>(tile / s.tiles_w % s.tiles_h) * kOut),
+          x(static_cast<int>(tile % s.tiles_w) * kOut) {}
+    EC_INLINE void advance(const Shape& s) {
+      x += kOut;
+      if (x < s.tiles_w * kOut) return;
+      x = 0;
+      y += kOut;
+      if (y < s.tiles_h * kOut) return;
+      y = 0;
+      ++n;
+    }
+  };
+
   struct Worker {
     const WinogradParams& p;
     const Shape shape;
@@ -142,7 +186,7 @@ struct WinogradStep {
     const float* residual;
     float* out;
     Epilogue epilogue;
-    int64_t first_tile, tiles;  // of the block at hand
+    int64_t first_group, last_group;  // of the block at hand
 
     Worker(const WinogradParams& params, const StepArgs& args)
         : p(params),
@@ -154,163 +198,229 @@ struct WinogradStep {
           residual(static_cast<const float*>(args.in[3])),
           out(static_cast<float*>(args.out[0])) {
       make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, p.residual, p.pool, &epilogue);
-      for (int64_t i = 0; i < larger(shape.depth, int64_t{kPanelWidth}); ++i) scratch.zeros[i] = 0.0f;
+      for (int i = 0; i < kPanelWidth; ++i) scratch.zeros[i] = 0.0f;
+      for (int64_t g = 0; g < shape.most_groups; ++g) {
+        for (int r = 0; r < kTileRows; ++r) {
+          scratch.rows[g * kTileRows + r] =
+              scratch.inputs + g * kFrequencies * shape.input_step + r * shape.depth;
+        }
+      }
     }
 
-    EC_INLINE Place place(int64_t tile) const {
-      const int64_t row = tile / shape.tiles_w;
-      return {static_cast<int>(row / shape.tiles_h), static_cast<int>(row % shape.tiles_h) * kOut,
-              static_cast<int>(tile % shape.tiles_w) * kOut};
+    EC_INLINE int rows_of(int64_t group) const {
+      return static_cast<int>(shape.groups.start(group + 1) - shape.groups.start(group));
     }
 
     void transform_inputs(int64_t block) {
-      first_tile = shape.blocks.start(block);
-      tiles = shape.blocks.start(block + 1) - first_tile;
-      for (int64_t t = 0; t < tiles; ++t) {
-        scratch.rows[t] = scratch.inputs + t * shape.depth;
-        const Place at = place(first_tile + t);
-        const float* pixels[kFrequencies];
-        for (int i = 0; i < kIn; ++i) {
-          const int y = at.y - p.pad_top + i;
-          for (int j = 0; j < kIn; ++j) {
-            const int x = at.x - p.pad_left + j;
-            const bool inside = y >= 0 && y < p.in_h && x >= 0 && x < p.in_w;
-            pixels[i * kIn + j] =
-                inside ? in + ((int64_t{at.n} * p.in_h + y) * p.in_w + x) * p.in_stride : scratch.zeros;
+      first_group = shape.blocks.start(block);
+      last_group = shape.blocks.start(block + 1);
+      const int64_t pixel = p.in_stride, line = p.in_w * pixel;
+      Place at(shape, shape.groups.start(first_group));
+      for (int64_t g = first_group; g < last_group; ++g) {
+        float* to = scratch.inputs + (g - first_group) * kFrequencies * shape.input_step;
+        for (int r = rows_of(g); r > 0; --r, to += shape.depth, at.advance(shape)) {
+          const int y = at.y - p.pad_top, x = at.x - p.pad_left;
+          int64_t done = 0;
+          if (y >= 0 && y + kIn <= p.in_h && x >= 0 && x + kIn <= p.in_w) {
+            done = p.in_c / kLanes * kLanes;
+            transform_tile(in + (at.n * p.in_h + y) * line + x * pixel, line, pixel, done, to);
+          }
+          if (done < p.in_c) {
+            gather(at.n, y, x, done);
+            const int64_t depth = shape.depth - done;
+            transform_tile(scratch.patch, kIn * depth, depth, depth, to + done);
           }
         }
-        float* to = scratch.inputs + t * shape.depth;
-        int c = 0;
-        for (; c + kLanes <= p.in_c; c += kLanes) {
-          transform_pixels(to + c, [&](int i) { return load(pixels[i] + c); });
-        }
-        if (c < p.in_c) {
-          transform_pixels(to + c, [&](int i) { return load_partial(pixels[i] + c, p.in_c - c); });
+      }
+    }
+
+    // Copies channels [first, in_c) of the tile whose first pixel is (y, x), with zeros outside the picture.
+    void gather(int64_t n, int y, int x, int64_t first) const {
+      float* to = scratch.patch;
+      for (int i = y; i < y + kIn; ++i) {
+        for (int j = x; j < x + kIn; ++j) {
+          const bool inside = i >= 0 && i < p.in_h && j >= 0 && j < p.in_w;
+          const float* from = in + (inside ? ((n * p.in_h + i) * p.in_w + j) * p.in_stride : 0);
+          for (int64_t c = first; c < shape.depth; c += kLanes, to += kLanes) {
+            const int count = static_cast<int>(smaller(p.in_c - c, int64_t{kLanes}));
+            store(to, !inside           ? broadcast(0.0f)
+                      : count == kLanes ? load(from + c)
+                                        : load_partial(from + c, count));
+          }
         }
       }
     }
 
-    template <class Load>
-    EC_INLINE void transform_pixels(float* to, Load pixel) const {
-      Vec columns[kFrequencies];
+    // `channels`: a multiple of kLanes.
+    void transform_tile(const float* from, int64_t line, int64_t pixel, int64_t channels, float* to) const {
+      const int64_t step = shape.input_step;
+      for (int64_t c = 0; c < channels; c += kLanes, from += kLanes, to += kLanes) {
+        // The four middle rows of the result need the four middle rows of the input: 24 vectors; then the
+        // others.
+        Vec columns[kIn * kIn];
 #pragma GCC unroll 6
-      for (int j = 0; j < kIn; ++j) {
-        Vec d[kIn];
+        for (int j = 0; j < kIn; ++j) {
+          const float* d = from + line + j * pixel;
+          transform_middle(load(d), load(d + line), load(d + 2 * line), load(d + 3 * line), columns + j, kIn);
+          keep_order();
+        }
 #pragma GCC unroll 6
-        for (int i = 0; i < kIn; ++i) d[i] = pixel(i * kIn + j);
-        transform_input(d, columns + j, kIn);
-      }
-      const int64_t step = tiles * shape.depth;
+        for (int i = 1; i < kIn - 1; ++i) {
+          transform_row(columns + i * kIn, to + i * kIn * step, step);
+          keep_order();
+        }
 #pragma GCC unroll 6
-      for (int i = 0; i < kIn; ++i) {
-        Vec d[kIn], t[kIn];
-#pragma GCC unroll 6
-        for (int j = 0; j < kIn; ++j) d[j] = columns[i * kIn + j];
-        transform_input(d, t, 1);
-#pragma GCC unroll 6
-        for (int j = 0; j < kIn; ++j) store(to + (i * kIn + j) * step, t[j]);
+        for (int j = 0; j < kIn; ++j) {
+          const float* d = from + j * pixel;
+          columns[j] = transform_end(load(d), load(d + 2 * line), load(d + 4 * line));
+          d += line;
+          columns[5 * kIn + j] = transform_end(load(d), load(d + 2 * line), load(d + 4 * line));
+          keep_order();
+        }
+        transform_row(columns, to, step);
+        keep_order();
+        transform_row(columns + 5 * kIn, to + 5 * kIn * step, step);
+        keep_order();
       }
     }
 
-    // One frequency: rows are tiles.
-    void multiply(int frequency, int first_panel, int last_panel) {
-      const int64_t k = p.in_c;
-      const Panels panels =
-          Panels::make(k, p.out_c, 1, weights + frequency * round_up(p.out_c, kLanes) * k, scratch.zeros);
+    static EC_INLINE void transform_row(const Vec* d, float* to, int64_t step) {
+      Vec t[kIn];
+      t[0] = transform_end(d[0], d[2], d[4]);
+      t[5] = transform_end(d[1], d[3], d[5]);
+      transform_middle(d[1], d[2], d[3], d[4], t, 1);
+#pragma GCC unroll 6
+      for (int j = 0; j < kIn; ++j) store(to + j * step, t[j]);
+    }
+
+    // Rows are tiles.
+    void multiply(int first_panel, int last_panel) const {
       const Run run{0, 0};
-      const TileCut cut = TileCut::make(tiles, kTileRows);
-      // Sums only: identity, no residual, no pool.
-      Epilogue plain;
-      make_epilogue(UnaryKind::k_identity, 0, 0, 0, 0, &plain);
-      float* products = scratch.products + frequency * tiles * shape.width;
-      for (int n = first_panel; n < last_panel; ++n) {
-        const Panel panel = panels.get(n);
-        Tile t;
-        t.run_count = 1;
-        t.run_length = p.in_c;
-        t.runs = &run;
-        t.a_step = 0;
-        t.a_offset = frequency * tiles * shape.depth;
-        t.b = panel.b;
-        t.start = scratch.zeros;
-        t.start_step = 0;
-        t.partial = nullptr;
-        t.residual = nullptr;
-        t.residual_offset = 0;
-        t.out_stride = shape.width;
-        t.columns = panel.vecs * kLanes;
-        t.epilogue = &plain;
-        const int64_t panel_floats = k * panel.vecs * kLanes;
-        for (int64_t i = 0; i < cut.tiles; ++i) {
-          const int64_t row = cut.start(i);
-          t.a = scratch.rows + row;
-          t.prefetch = panel.b + panel_floats + smaller(i * prefetched(k), panel_floats);
-          t.out = products + row * shape.width + int64_t{n - first_panel} * kPanelWidth;
-          tile_function(static_cast<int>(cut.start(i + 1) - row), panel.vecs)(t);
+      const int64_t k = p.in_c, group_floats = (last_panel - first_panel) * kFrequencies * kProductStep;
+      Tile t = {};
+      t.run_count = 1;
+      t.run_length = p.in_c;
+      t.runs = &run;
+      for (int f = 0; f < kFrequencies; ++f) {
+        const Panels panels = Panels::make(k, p.out_c, 1, weights + f * round_up(p.out_c, kLanes) * k, bias);
+        t.a_offset = f * shape.input_step;
+        for (int n = first_panel; n < last_panel; ++n) {
+          const Panel panel = panels.get(n);
+          t.b = panel.b;
+          t.start = f == kBiasFrequency ? panel.bias : scratch.zeros;
+          t.prefetch = panel.b + k * panel.vecs * kLanes;
+          t.a = scratch.rows;
+          t.partial = scratch.products + ((n - first_panel) * kFrequencies + f) * kProductStep;
+          // The groups with a row more come first.
+          const int64_t longer = smaller(last_group, larger(shape.groups.longer, first_group));
+          const TileFunction compute = tile_function(static_cast<int>(shape.groups.base), panel.vecs);
+          const TileFunction compute_longer =
+              longer > first_group ? tile_function(rows_of(first_group), panel.vecs) : compute;
+          for (int64_t g = first_group; g < last_group; ++g) {
+            (g < longer ? compute_longer : compute)(t);
+            t.a += kTileRows;
+            t.partial += group_floats;
+          }
         }
       }
     }
 
     void transform_outputs(int first_panel, int last_panel) {
-      const int first = first_panel * kPanelWidth, last = smaller(last_panel * kPanelWidth, p.out_c);
-      for (int64_t t = 0; t < tiles; ++t) {
-        const Place at = place(first_tile + t);
-        const float* products = scratch.products + t * shape.width;
-        for (int o = first; o < last; o += kLanes) {
-          write_tile(products + (o - first), at, o, smaller(last - o, kLanes));
+      const float* products = scratch.products;
+      Place at(shape, shape.groups.start(first_group));
+      for (int64_t g = first_group; g < last_group; ++g) {
+        const int rows = rows_of(g);
+        for (int r = 0; r < rows; ++r, at.advance(shape)) {
+          const bool inside = at.y + kOut <= p.out_h && at.x + kOut <= p.out_w;
+          for (int n = first_panel; n < last_panel; ++n) {
+            const int o = n * kPanelWidth, columns = smaller(p.out_c - o, kPanelWidth);
+            const int width = static_cast<int>(round_up(columns, kLanes));
+            const float* from = products + (n - first_panel) * kFrequencies * kProductStep + r * width;
+            for (int c = 0; c < columns; c += kLanes) {
+              Vec y[kOut * kOut][1];
+              transform_back(from + c, kProductStep, y);
+              if (inside && c + kLanes <= columns) {
+                write_tile(y, at, o + c, kOut, kOut, kLanes);
+              } else {
+                write_tile(y, at, o + c, smaller(p.out_h - at.y, kOut), smaller(p.out_w - at.x, kOut),
+                           smaller(columns - c, kLanes));
+              }
+            }
+          }
         }
+        products += (last_panel - first_panel) * kFrequencies * kProductStep;
       }
     }
 
-    // Output channels [o, o + count) of one tile.
-    EC_INLINE void write_tile(const float* products, const Place& at, int o, int count) {
+    static EC_INLINE void transform_back(const float* products, int64_t step, Vec (&y)[kOut * kOut][1]) {
       Vec columns[kOut * kIn];
-      const int64_t step = tiles * shape.width;
 #pragma GCC unroll 6
       for (int j = 0; j < kIn; ++j) {
         Vec m[kIn];
 #pragma GCC unroll 6
         for (int i = 0; i < kIn; ++i) m[i] = load(products + (i * kIn + j) * step);
         transform_output(m, columns + j, kIn);
+        keep_order();
       }
-      const Vec b = load(bias + o);
-      const int columns_left = smaller(p.out_w - at.x, kOut);
-      Vec above[kOut / 2] = {};
 #pragma GCC unroll 4
       for (int i = 0; i < kOut; ++i) {
-        const int y = at.y + i;
-        if (y >= p.out_h) return;
         Vec m[kIn], line[kOut];
 #pragma GCC unroll 6
         for (int j = 0; j < kIn; ++j) m[j] = columns[i * kIn + j];
         transform_output(m, line, 1);
-        Vec row[kOut][1];
 #pragma GCC unroll 4
-        for (int j = 0; j < kOut; ++j) row[j][0] = add(line[j], b);
-        const int64_t pixel = (int64_t{at.n} * p.out_h + y) * p.out_w + at.x;
-        if (p.residual == 1) add_line(row, pixel, columns_left, o, count);
-        activate(row, epilogue);
-        if (p.residual == 2) add_line(row, pixel, columns_left, o, count);
-        if (!p.pool) {
-          for (int j = 0; j < columns_left; ++j) put(out + (pixel + j) * p.out_stride + o, row[j][0], count);
-          continue;
-        }
-        for (int j = 0; j < kOut / 2; ++j) {
-          const Vec top = max_nan(row[2 * j][0], row[2 * j + 1][0]);
-          if (i % 2 == 0) {
-            above[j] = top;
-          } else if (2 * j + 1 < columns_left) {
-            const int64_t pooled = (int64_t{at.n} * (p.out_h / 2) + y / 2) * (p.out_w / 2) + at.x / 2 + j;
-            put(out + pooled * p.out_stride + o, max_nan(above[j], top), count);
-          }
-        }
+        for (int j = 0; j < kOut; ++j) y[i * kOut + j][0] = line[j];
       }
     }
 
-    EC_INLINE void add_line(Vec (&row)[kOut][1], int64_t pixel, int pixels, int o, int count) const {
-      for (int j = 0; j < pixels; ++j) {
-        const float* r = residual + (pixel + j) * p.residual_stride + o;
-        row[j][0] = add(row[j][0], count == kLanes ? load(r) : load_partial(r, count));
+    // Output channels [o, o + count) of one tile, of which rows x columns lie in the picture.
+    EC_INLINE void write_tile(Vec (&y)[kOut * kOut][1], const Place& at, int o, int rows, int columns,
+                              int count) {
+      const int64_t pixel = (at.n * p.out_h + at.y) * p.out_w + at.x;
+      if (p.residual == 1) add_residual(y, pixel, o, rows, columns, count);
+      activate(y, epilogue);
+      if (p.residual == 2) add_residual(y, pixel, o, rows, columns, count);
+      if (!p.pool) {
+        float* to = out + pixel * p.out_stride + o;
+#pragma GCC unroll 4
+        for (int i = 0; i < kOut; ++i) {
+#pragma GCC unroll 4
+          for (int j = 0; j < kOut; ++j) {
+            if (i < rows && j < columns) put(to + j * int64_t{p.out_stride}, y[i * kOut + j][0], count);
+          }
+          to += int64_t{p.out_w} * p.out_stride;
+        }
+        return;
+      }
+      const int64_t width = p.out_w / 2, pooled = (at.n * (p.out_h / 2) + at.y / 2) * width + at.x / 2;
+      float* to = out + pooled * p.out_stride + o;
+#pragma GCC unroll 4
+      for (int i = 0; i < kOut; i += 2) {
+#pragma GCC unroll 4
+        for (int j = 0; j < kOut; j += 2) {
+          if (i + 1 >= rows || j + 1 >= columns) continue;
+          const Vec* top = y[i * kOut + j];
+          const Vec* bottom = y[(i + 1) * kOut + j];
+          put(to + j / 2 * int64_t{p.out_stride},
+              max_nan(max_nan(top[0], top[1]), max_nan(bottom[0], bottom[1])), count);
+        }
+        to += width * p.out_stride;
+      }
+    }
+
+    EC_INLINE void add_residual(Vec (&y)[kOut * kOut][1], int64_t pixel, int o, int rows, int columns,
+                                int count) const {
+      const float* r = residual + pixel * p.residual_stride + o;
+#pragma GCC unroll 4
+      for (int i = 0; i < kOut; ++i) {
+#pragma GCC unroll 4
+        for (int j = 0; j < kOut; ++j) {
+          if (i >= rows || j >= columns) continue;
+          const float* x = r + j * int64_t{p.residual_stride};
+          Vec& sum = y[i * kOut + j][0];
+          sum = add(sum, count == kLanes ? load(x) : load_partial(x, count));
+        }
+        r += int64_t{p.out_w} * p.residual_stride;
       }
     }
 

@@ -51,7 +51,7 @@ struct Epilogue {
   int pool;
   // kOther: where the tile is put for apply_unary (not in the tile's own frame, which would cost it
   // registers).
-  float buffer[kTileRows * kPanelWidth];
+  float buffer[(kTileRows * kPanelVecs > 16 ? kTileRows * kPanelVecs : 16) * kLanes];
 };
 
 EC_INLINE void make_epilogue(UnaryKind act, float alpha, float beta, int residual, int pool, Epilogue* e) {
