@@ -16,6 +16,7 @@ from edgecnn.plan import build_plan
 from edgecnn.plan.steps import Buffer, View
 
 kernels = bench_script("kernels")
+commits = bench_script("compare_commits")
 
 
 def test_kernels_refuses_wrong_results(tmp_path: Path) -> None:
@@ -61,3 +62,78 @@ def test_kernels_without_its_program(capsys: pytest.CaptureFixture[str], tmp_pat
     assert kernels.main([str(cfg), "--weights", "random", "--build", str(tmp_path)]) == 1
     captured = capsys.readouterr()
     assert captured.out == "" and "--build" in captured.err
+
+
+def noisy_times(seed: int, shift: float, noise: float, spikes: float) -> tuple[np.ndarray, np.ndarray]:
+    """25 rounds of two sides: a common drift, noise that only makes slower, and some processes much slower."""
+    rng = np.random.default_rng(seed)
+    drift = 5 * np.exp(np.cumsum(rng.normal(0, 0.01, 25)))
+    a, b = (
+        drift * np.exp(np.abs(rng.normal(0, noise, 25))) * np.where(rng.random(25) < spikes, rng.uniform(1.2, 3, 25), 1)
+        for _ in range(2)
+    )
+    return a, b * (1 + shift)
+
+
+@pytest.mark.parametrize(
+    ("shift", "noise", "spikes", "verdict"),
+    [
+        (0, 0.01, 0, "no difference"),
+        (0, 0.1, 0.3, "no difference"),
+        (0.005, 0.001, 0, "no difference"),  # below the floor
+        (0.05, 0.01, 0, "slower"),
+        (0.1, 0.03, 0.2, "slower"),
+        (-0.05, 0.01, 0, "faster"),
+        (-0.1, 0.03, 0.2, "faster"),
+    ],
+)
+def test_verdicts_on_noise(shift: float, noise: float, spikes: float, verdict: str) -> None:
+    verdicts = [commits.compare(*noisy_times(seed, shift, noise, spikes), floor=0.01) for seed in range(20)]
+    assert sum(v.verdict == verdict for v in verdicts) >= 19
+    assert {v.verdict for v in verdicts} <= {verdict, "no difference"}
+    assert all(v.floor >= max(0.01, 3 * v.noise) for v in verdicts)
+
+
+def test_verdict_has_no_side() -> None:
+    a, b = noisy_times(1, 0.1, 0.01, 0)
+    there, back = commits.compare(a, b, 0.01), commits.compare(b, a, 0.01)
+    assert (there.verdict, back.verdict) == ("slower", "faster")
+    assert there.change == pytest.approx(0.1, abs=0.01) and back.change == pytest.approx(-0.1 / 1.1, abs=0.01)
+    assert commits.compare(a, a, 0.0).change == 0 and commits.compare(a, a, 0.0).verdict == "no difference"
+
+
+def test_comparison_table() -> None:
+    a, b = noisy_times(2, 0.1, 0.01, 0)
+    row = commits.Comparison("net.onnx", 2, list(a), list(b), 1e-6, commits.compare(a, b, 0.01))
+    line = commits.table(["1" * 40, "2" * 40], [row]).splitlines()[4].split()
+    assert line[:2] == ["net.onnx", "2"] and line[-1] == "slower" and line[-2] == "1e-06"
+    assert float(line[2]) == round(min(a), 3) and float(line[4].rstrip("%")) == pytest.approx(10, abs=1)
+
+
+def test_difference_of_outputs() -> None:
+    a = np.array([1.0, -4.0])
+    assert commits.difference(a, a) == 0 and commits.difference(a, np.array([1.0, -3.0])) == 0.25
+    assert commits.difference(a, np.zeros(3)) == float("inf")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["HEAD"],
+        ["HEAD", "HEAD", "--rounds", "3"],
+        ["HEAD", "HEAD", "--threads", "0"],
+        ["HEAD", "HEAD", "--threads", "two"],
+        ["HEAD", "HEAD", "--seconds", "0"],
+        ["HEAD", "HEAD", "--floor", "-1"],
+    ],
+)
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        commits.main(arguments)
+    assert stop.value.code == 2 and "usage:" in capsys.readouterr().err
+
+
+def test_unknown_commit(capsys: pytest.CaptureFixture[str]) -> None:
+    assert commits.main(["no-such-commit", "HEAD"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and "no-such-commit" in captured.err
