@@ -187,14 +187,14 @@ def run_all(trees: Sequence[Path], options: argparse.Namespace, folder: Path) ->
     for model in options.models:
         source = str(Path(model).resolve()) if Path(model).exists() else model
         compiled = []
-        for side, tree in zip("ab", trees):
-            compiled.append(folder / f"{side}.ecnn")
+        for name, tree in zip("ab", trees):
+            compiled.append(folder / f"{name}.ecnn")
             extra = ["--weights", options.weights] if options.weights else []
             call([sys.executable, "-m", "edgecnn.cli", "convert", source, "-o", compiled[-1], *extra], tree)
         for threads in options.threads:
             print(f"timing {Path(model).name}, {threads} threads", file=sys.stderr, flush=True)
             times: list[list[float]] = [[], []]
-            outputs = [folder / f"{side}.npy" for side in "ab"]
+            outputs = [folder / f"{name}.npy" for name in "ab"]
             for turn in range(options.rounds):
                 for side in (0, 1) if turn % 2 == 0 else (1, 0):
                     command = [sys.executable, "-c", WORKER, compiled[side], threads, options.seconds, outputs[side]]
