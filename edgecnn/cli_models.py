@@ -65,7 +65,7 @@ def _inspect_compiled(path: Path, options: argparse.Namespace) -> int:
             shape = "x".join(map(str, row["shape"]))
             kernel = row["kernel"] or "(a view)"
             print(f"{row['name']:<{width}}  {row['op']:<13} {shape:<16} {row['flops'] / 1e6:>8.1f} MFLOP  {kernel}")
-        print(_about(info.metadata))
+        print(_about(info.metadata()))
         if options.explain:
             print(f"\n{info.explanation}")
     return 0

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Callable, Union
 
 import numpy as np
 
 from edgecnn.backends import Backend
 from edgecnn.errors import BackendError, ClosedError, EdgeCNNError, InputError, MemoryLimit, ModelFormatError
-from edgecnn.graph.metadata import Metadata
 from edgecnn.graph.spec import TensorSpec
 
 if TYPE_CHECKING:
     from edgecnn.backends.native import ProfileRow
     from edgecnn.graph.ir import Graph
+    from edgecnn.graph.metadata import Metadata
 
 PathLike = Union[str, "os.PathLike[str]"]
 Shapes = Mapping[str, Sequence[int]]
@@ -38,17 +39,20 @@ class Predictor:
         What runs it: "native", "onnxruntime", "tflite" or "reference".
     inputs, outputs : tuple of TensorSpec
         Name, shape and dtype of each, in the order and layout of the model file (ONNX and Darknet NCHW, TFLite NHWC).
-    metadata : Metadata
-        Labels, YOLO heads and preprocessing, where the file tells.
     """
 
-    def __init__(self, backend: Backend, name: str, metadata: Metadata) -> None:
+    def __init__(self, backend: Backend, name: str, metadata: Callable[[], Metadata]) -> None:
         self._backend: Backend | None = backend
         self.name = name
         self.backend = backend.name
         self.inputs = backend.inputs
         self.outputs = backend.outputs
-        self.metadata = metadata
+        self._metadata = metadata
+
+    @cached_property
+    def metadata(self) -> Metadata:
+        """Labels, YOLO heads and preprocessing, where the file tells."""
+        return self._metadata()
 
     def run(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs one batch.
@@ -267,7 +271,7 @@ def load_native(
     from edgecnn.backends.native import NativeBackend
 
     native = NativeBackend(compile_file(path, weights, input_shapes, cache), threads, max_memory=max_memory)
-    return Predictor(native, path.stem, native.metadata)
+    return Predictor(native, path.stem, native.info.metadata)
 
 
 def load_on(name: str, path: Path, weights: PathLike | None, threads: int, input_shapes: Shapes | None) -> Predictor:
@@ -276,6 +280,8 @@ def load_on(name: str, path: Path, weights: PathLike | None, threads: int, input
 
     own = {".onnx": "onnxruntime", ".tflite": "tflite"}.get(path.suffix.lower())
     if name == own and weights is None:
+        from edgecnn.graph.metadata import Metadata
+
         # The original file runs as it is, unless its shapes change; what edgecnn cannot import just has no metadata.
         metadata, changes = Metadata(source=str(path)), input_shapes
         try:
@@ -286,13 +292,13 @@ def load_on(name: str, path: Path, weights: PathLike | None, threads: int, input
         if name == "tflite":
             from edgecnn.backends.tflite import TFLiteBackend
 
-            return Predictor(TFLiteBackend(path, threads, changes), path.stem, metadata)
+            return Predictor(TFLiteBackend(path, threads, changes), path.stem, lambda: metadata)
         if not changes:
             from edgecnn.backends.onnxruntime import OnnxRuntimeBackend
 
-            return Predictor(OnnxRuntimeBackend(path, threads), path.stem, metadata)
+            return Predictor(OnnxRuntimeBackend(path, threads), path.stem, lambda: metadata)
     graph = import_model(path, weights, input_shapes)
-    return Predictor(make_backend(name, graph, threads, str(path)), path.stem, graph.metadata)
+    return Predictor(make_backend(name, graph, threads, str(path)), path.stem, lambda: graph.metadata)
 
 
 def _is_dangerous(name: str, error: EdgeCNNError) -> bool:

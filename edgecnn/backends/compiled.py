@@ -44,6 +44,8 @@ class CompiledModel:
         try:
             self.program: Any = _core.Program(content, isinstance(content, bytes), check_weights)
             self.info = read_info(self.program.metadata, source)
+            if check_weights:  # nobody vouches for the file
+                self.info.metadata()
         except ValueError as error:
             raise ModelFormatError(f"{source}: {error}") from error
         program, info = self.program, self.info

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from edgecnn.backends.compiled import CompiledModel
 from edgecnn.errors import BackendError, ClosedError, MemoryLimit
-from edgecnn.graph.metadata import Metadata
 from edgecnn.graph.spec import TensorSpec
 
 if TYPE_CHECKING:
+    from edgecnn.graph.metadata import Metadata
     from edgecnn.plan.program import Plan
 
 
-@dataclass(frozen=True)
-class ProfileRow:
+class ProfileRow(NamedTuple):
     """Where the time of one layer went.
 
     ``kernel`` names the steps it became ("" for a view, which costs nothing), ``bytes`` what they move at least.
@@ -95,7 +93,7 @@ class NativeBackend:
     @property
     def metadata(self) -> Metadata:
         """Labels, heads and preprocessing of the model."""
-        return self.info.metadata
+        return self.info.metadata()
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs by name, new arrays. Calls from several threads wait for each other."""

@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from edgecnn.graph.metadata import Metadata, from_json
 from edgecnn.graph.spec import TensorSpec
 
+if TYPE_CHECKING:
+    from edgecnn.graph.metadata import Metadata
 
-@dataclass(frozen=True)
-class ProgramInfo:
+
+class ProgramInfo(NamedTuple):
     """What the metadata of a program tells.
 
     ``layers``: name, op, output shape and FLOP of each. ``steps``: kernel, layer index and bytes moved by each.
-    ``explanation``: what `Plan.explain` said.
+    ``explanation``: what `Plan.explain` said. ``model``: labels, heads and preprocessing, which `metadata` reads: few
+    of those who load a model need them.
     """
 
     name: str
+    source: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     layers: list[dict[str, Any]]
     steps: list[tuple[str, int, int]]
     explanation: str
-    metadata: Metadata
+    model: str
+
+    def metadata(self) -> Metadata:
+        """Labels, heads and preprocessing; ValueError where they are damaged."""
+        from edgecnn.graph.metadata import from_json
+
+        return from_json(self.model, self.source)
 
 
 def read_info(text: str, source: str) -> ProgramInfo:
-    """Parses the metadata of a program; ValueError where it is not what `Plan.to_bytes` writes."""
+    """Parses the metadata of a program; ValueError where it is not what `Plan.assemble` writes."""
     try:
         fields = json.loads(text)
 
@@ -42,8 +50,8 @@ def read_info(text: str, source: str) -> ProgramInfo:
         if any(not 0 <= layer < len(layers) for _, layer, _ in steps):
             raise ValueError("a step of an unknown layer")
         inputs, outputs = read_specs(fields["inputs"]), read_specs(fields["outputs"])
-        metadata = from_json(fields["model"], source)
-        return ProgramInfo(str(fields["name"]), inputs, outputs, layers, steps, str(fields["explanation"]), metadata)
+        texts = [str(fields[key]) for key in ("explanation", "model")]
+        return ProgramInfo(str(fields["name"]), source, inputs, outputs, layers, steps, texts[0], texts[1])
     except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"its metadata is damaged: {error!r}") from error
 

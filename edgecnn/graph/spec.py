@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 
-@dataclass(frozen=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     """Name, shape and dtype of a value. ``shape`` is all positive integers inside a graph."""
 
     name: str
     shape: tuple[int, ...]
-    dtype: np.dtype = field(default_factory=lambda: np.dtype(np.float32))
+    dtype: np.dtype = np.dtype(np.float32)
 
     @property
     def size(self) -> int:
