@@ -266,7 +266,7 @@ def _cache(options: argparse.Namespace) -> int:
     kept = plan_cache.entries()
     if options.action == "clear":
         for path, _, _ in kept:
-            plan_cache.remove(path.stem)
+            plan_cache.remove(Path(path).stem)
         print(f"{len(kept)} plans removed")
         return 0
     for path, size, _ in kept:

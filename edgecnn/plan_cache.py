@@ -28,8 +28,7 @@ import struct
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 import edgecnn
@@ -39,30 +38,32 @@ FOLDER = "EDGECNN_CACHE"
 LIMIT = 256 << 20
 SETTLED_SECONDS = 3.0  # FAT keeps times in steps of two seconds
 ABANDONED_SECONDS = 3600.0
+SUFFIX, DRAFT_SUFFIX = ".ecnn", ".part"
 STAMP = struct.Struct("<I")
 STAMP_OFFSET = 132
 # What decides what a plan looks like, beside the native module.
 SOURCES = ("graph", "importers", "importers/onnx", "passes", "plan")
 
 
-def folder() -> Path | None:
+def folder() -> str | None:
     """Where plans are kept; None where they are not."""
     chosen = os.environ.get(FOLDER)
     if chosen:
-        return None if chosen == "off" else Path(chosen)
+        return None if chosen == "off" else chosen
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base, "edgecnn", "plans") if os.path.isabs(base) else None
+    return os.path.join(base, "edgecnn", "plans") if os.path.isabs(base) else None
 
 
 def name_of(
-    path: Path, weights: str | os.PathLike[str] | None, input_shapes: Mapping[str, Sequence[int]] | None
+    path: str, weights: str | os.PathLike[str] | None, input_shapes: Mapping[str, Sequence[int]] | None
 ) -> str | None:
     """The name of a model's plan; None where it must not be kept."""
     from edgecnn import _core
 
     files = [path]
-    if path.suffix.lower() == ".cfg":
-        files += [path.with_suffix(".names"), Path(weights) if weights else path.with_suffix(".weights")]
+    stem, suffix = os.path.splitext(path)
+    if suffix.lower() == ".cfg":
+        files += [stem + ".names", os.fsdecode(weights) if weights else stem + ".weights"]
     try:
         states = [_state(file) for file in files]
         shapes = sorted((name, tuple(int(d) for d in shape)) for name, shape in (input_shapes or {}).items())
@@ -77,7 +78,7 @@ def name_of(
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 
-def _state(file: Path) -> tuple[str, tuple[int, ...]] | None:
+def _state(file: str) -> tuple[str, tuple[int, ...]] | None:
     """What changes when a file does; None for one that is absent."""
     try:
         s = os.stat(file)
@@ -104,7 +105,7 @@ def find(name: str) -> tuple[memoryview, bool] | None:
     place = folder()
     if place is None:
         return None
-    path = place / f"{name}.ecnn"
+    path = os.path.join(place, name + SUFFIX)
     try:
         with open(path, "rb") as file:
             content = map_file(file)
@@ -121,7 +122,7 @@ def found_whole(name: str) -> None:
     place = folder()
     try:
         if place is not None and boot():
-            with open(place / f"{name}.ecnn", "r+b") as file:
+            with open(os.path.join(place, name + SUFFIX), "r+b") as file:
                 file.seek(STAMP_OFFSET)
                 file.write(STAMP.pack(boot()))
     except OSError:
@@ -131,16 +132,16 @@ def found_whole(name: str) -> None:
 class Draft:
     """The file of a plan in the making. `keep` or `discard` it; what was mapped of it stays usable."""
 
-    def __init__(self, place: Path) -> None:
-        handle, path = tempfile.mkstemp(".part", dir=place)
+    def __init__(self, place: str) -> None:
+        handle, self._path = tempfile.mkstemp(DRAFT_SUFFIX, dir=place)
         self.file: BinaryIO = os.fdopen(handle, "w+b")
-        self._path = Path(path)
+        self._place = place
 
     def keep(self, name: str) -> None:
         """Makes it the plan of that name, if it is not too large."""
         try:
-            if self._path.stat().st_size <= LIMIT:
-                self._path.replace(self._path.with_name(f"{name}.ecnn"))
+            if os.stat(self._path).st_size <= LIMIT:
+                os.replace(self._path, os.path.join(self._place, name + SUFFIX))
                 _make_room()
         except OSError:
             pass
@@ -150,7 +151,7 @@ class Draft:
         """Closes the file and removes it."""
         with contextlib.suppress(OSError):  # what was buffered may not go to a full disk
             self.file.close()
-        _unlink([self._path])
+        _unlink(self._path)
 
 
 def create() -> Draft | None:
@@ -159,7 +160,7 @@ def create() -> Draft | None:
     try:
         if place is None:
             return None
-        place.mkdir(parents=True, exist_ok=True)
+        os.makedirs(place, exist_ok=True)
         return Draft(place)
     except OSError:
         return None
@@ -171,34 +172,33 @@ def _make_room() -> None:
     for path, size, _ in entries():
         room -= size
         if room < 0:
-            _unlink([path])
-    place = folder()
-    for path in place.glob("*.part") if place is not None else ():
-        try:
-            if path.stat().st_mtime < time.time() - ABANDONED_SECONDS:
-                path.unlink()
-        except OSError:
-            pass
+            _unlink(path)
+    for path, _, last_used in _files(DRAFT_SUFFIX):
+        if last_used < time.time() - ABANDONED_SECONDS:
+            _unlink(path)
 
 
 def remove(name: str) -> None:
     """Removes a plan. Who has mapped it can go on using it."""
     place = folder()
     if place is not None:
-        _unlink([place / f"{name}.ecnn"])
+        _unlink(os.path.join(place, name + SUFFIX))
 
 
-def entries() -> list[tuple[Path, int, float]]:
+def entries() -> list[tuple[str, int, float]]:
     """Path, bytes and time of last use of each plan, the last used first."""
-    place = folder()
+    return sorted(_files(SUFFIX), key=lambda entry: -entry[2])
+
+
+def _files(suffix: str) -> list[tuple[str, int, float]]:
+    """Path, bytes and time of each file of the cache with that suffix."""
     found = []
-    try:
-        for path in place.glob("*.ecnn") if place is not None else ():
-            s = path.stat()
-            found.append((path, s.st_size, s.st_mtime))
-    except OSError:
-        pass
-    return sorted(found, key=lambda entry: -entry[2])
+    with contextlib.suppress(OSError), os.scandir(folder() or "") as content:
+        for entry in content:
+            if entry.name.endswith(suffix):
+                s = entry.stat()
+                found.append((entry.path, s.st_size, s.st_mtime))
+    return found
 
 
 def boot() -> int:
@@ -210,7 +210,6 @@ def boot() -> int:
         return 0
 
 
-def _unlink(paths: Iterable[Path]) -> None:
-    for path in paths:
-        with contextlib.suppress(OSError):
-            path.unlink()
+def _unlink(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)

@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Callable, Union
 
@@ -25,6 +24,7 @@ PathLike = Union[str, "os.PathLike[str]"]
 Shapes = Mapping[str, Sequence[int]]
 
 BACKENDS = ("auto", "native", "onnxruntime", "tflite", "reference")
+OWN = {".onnx": "onnxruntime", ".tflite": "tflite"}  # the backends whose own format a suffix is
 MAX_THREADS = 256
 
 
@@ -202,9 +202,9 @@ def load(
     """
     if backend not in BACKENDS:
         raise InputError(f"unknown backend {backend!r}: choose one of {', '.join(BACKENDS)}")
-    path = Path(path)
+    path = os.fsdecode(path)
     count = check_threads(threads)
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
     if suffix == ".ecnn":
         check_compiled(path, backend, weights, input_shapes)
         backend = "native"
@@ -212,20 +212,22 @@ def load(
         raise InputError(f"max_memory= goes with the native backend; what {backend} takes is not known")
     if backend == "native":
         return load_native(path, weights, count, input_shapes, max_memory, cache)
-    own = {".onnx": "onnxruntime", ".tflite": "tflite"}.get(suffix)
+    own = OWN.get(suffix)
     if backend == "auto":
         try:
             return load_native(path, weights, count, input_shapes, max_memory, cache)
         except MemoryLimit:
             raise
         except EdgeCNNError as error:
-            if own is None or max_memory is not None or not path.is_file() or _is_dangerous(own, error):
+            if own is None or max_memory is not None or not os.path.isfile(path) or _is_dangerous(own, error):
                 raise
             try:
                 predictor = load_on(own, path, weights, count, input_shapes)
             except EdgeCNNError:
                 raise error from None
-            warnings.warn(f"{path.name} runs on {own}, since the native backend cannot: {error}", stacklevel=2)
+            warnings.warn(
+                f"{os.path.basename(path)} runs on {own}, since the native backend cannot: {error}", stacklevel=2
+            )
             return predictor
     return load_on(backend, path, weights, count, input_shapes)
 
@@ -247,13 +249,23 @@ def required_memory(
     """
     from edgecnn.backends.compiled import compile_file
 
-    path = Path(path)
-    if path.suffix.lower() == ".ecnn":
+    path = os.fsdecode(path)
+    if suffix_of(path) == ".ecnn":
         check_compiled(path, "native", weights, input_shapes)
     return compile_file(path, weights, input_shapes).memory(check_threads(threads))
 
 
-def check_compiled(path: Path, backend: str, weights: PathLike | None, input_shapes: Shapes | None) -> None:
+def suffix_of(path: str) -> str:
+    """The suffix of a file's name, in small letters."""
+    return os.path.splitext(path)[1].lower()
+
+
+def stem_of(path: str) -> str:
+    """The name of a file without its suffix."""
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def check_compiled(path: str, backend: str, weights: PathLike | None, input_shapes: Shapes | None) -> None:
     """Refuses what does not go with an ``.ecnn`` file."""
     if backend not in ("auto", "native"):
         raise InputError(f"{path}: an .ecnn file runs on the native backend only, not on {backend}")
@@ -264,41 +276,43 @@ def check_compiled(path: Path, backend: str, weights: PathLike | None, input_sha
 
 
 def load_native(
-    path: Path, weights: PathLike | None, threads: int, input_shapes: Shapes | None, max_memory: int | None, cache: bool
+    path: str, weights: PathLike | None, threads: int, input_shapes: Shapes | None, max_memory: int | None, cache: bool
 ) -> Predictor:
     """Loads a model on the native backend."""
     from edgecnn.backends.compiled import compile_file
     from edgecnn.backends.native import NativeBackend
 
     native = NativeBackend(compile_file(path, weights, input_shapes, cache), threads, max_memory=max_memory)
-    return Predictor(native, path.stem, native.info.metadata)
+    return Predictor(native, stem_of(path), native.info.metadata)
 
 
-def load_on(name: str, path: Path, weights: PathLike | None, threads: int, input_shapes: Shapes | None) -> Predictor:
+def load_on(name: str, path: str, weights: PathLike | None, threads: int, input_shapes: Shapes | None) -> Predictor:
     """Loads a model on a backend other than native."""
     from edgecnn.importers import import_model
 
-    own = {".onnx": "onnxruntime", ".tflite": "tflite"}.get(path.suffix.lower())
+    own = OWN.get(suffix_of(path))
     if name == own and weights is None:
+        from pathlib import Path
+
         from edgecnn.graph.metadata import Metadata
 
         # The original file runs as it is, unless its shapes change; what edgecnn cannot import just has no metadata.
-        metadata, changes = Metadata(source=str(path)), input_shapes
+        metadata, changes = Metadata(source=path), input_shapes
         try:
             metadata = import_model(path, None, input_shapes).metadata
         except EdgeCNNError as error:
-            if not path.is_file() or _is_dangerous(name, error):
+            if not os.path.isfile(path) or _is_dangerous(name, error):
                 raise
         if name == "tflite":
             from edgecnn.backends.tflite import TFLiteBackend
 
-            return Predictor(TFLiteBackend(path, threads, changes), path.stem, lambda: metadata)
+            return Predictor(TFLiteBackend(Path(path), threads, changes), stem_of(path), lambda: metadata)
         if not changes:
             from edgecnn.backends.onnxruntime import OnnxRuntimeBackend
 
-            return Predictor(OnnxRuntimeBackend(path, threads), path.stem, lambda: metadata)
+            return Predictor(OnnxRuntimeBackend(Path(path), threads), stem_of(path), lambda: metadata)
     graph = import_model(path, weights, input_shapes)
-    return Predictor(make_backend(name, graph, threads, str(path)), path.stem, lambda: graph.metadata)
+    return Predictor(make_backend(name, graph, threads, path), stem_of(path), lambda: graph.metadata)
 
 
 def _is_dangerous(name: str, error: EdgeCNNError) -> bool:

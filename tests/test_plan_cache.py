@@ -110,10 +110,10 @@ def test_whatever_changes_makes_a_new_plan(
 
 
 def test_sources_of_edgecnn_are_part_of_the_name(monkeypatch: pytest.MonkeyPatch, model: Path, folder: Path) -> None:
-    name = plan_cache.name_of(model, None, None)
-    assert name == plan_cache.name_of(model, None, None) is not None
+    name = plan_cache.name_of(str(model), None, None)
+    assert name == plan_cache.name_of(str(model), None, None) is not None
     monkeypatch.setattr(plan_cache, "SOURCES", plan_cache.SOURCES[:-1])
-    assert plan_cache.name_of(model, None, None) != name
+    assert plan_cache.name_of(str(model), None, None) != name
 
 
 def test_a_file_that_was_just_written_is_not_cached(folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ def test_least_recently_used_plans_make_room(folder: Path, model: Path, monkeypa
     shapes = [{"input": (n, 1, 28, 28)} for n in (1, 2, 3)]
     for shape in shapes[:2]:
         edgecnn.load(model, input_shapes=shape, backend="native").close()
-    names = [plan_cache.name_of(model, None, shape) for shape in shapes]
+    names = [plan_cache.name_of(str(model), None, shape) for shape in shapes]
     size = max(p.stat().st_size for p in plans(folder))
     for i, name in enumerate(names[:2]):
         os.utime(folder / f"{name}.ecnn", (1000 - i, 1000 - i))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 from weakref import WeakValueDictionary
 
@@ -70,16 +69,17 @@ _loaded: WeakValueDictionary[str, CompiledModel] = WeakValueDictionary()
 
 
 def compile_file(
-    path: Path,
+    path: str | os.PathLike[str],
     weights: str | os.PathLike[str] | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     cache: bool = True,
 ) -> CompiledModel:
     """The compiled form of a model file: one that is loaded already, one from the cache, or a new one."""
-    if path.suffix.lower() == ".ecnn":
+    path = os.fspath(path)
+    if path.lower().endswith(".ecnn"):
         try:
             with open(path, "rb") as file:
-                return CompiledModel(map_file(file), str(path))
+                return CompiledModel(map_file(file), path)
         except OSError as error:
             raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
     name = plan_cache.name_of(path, weights, input_shapes)
@@ -92,7 +92,7 @@ def compile_file(
         graph = import_model(path, weights, input_shapes)
         if graph.files or name != plan_cache.name_of(path, weights, input_shapes):
             name = None
-        model = compile_graph(graph, str(path), name if cache else None)
+        model = compile_graph(graph, path, name if cache else None)
     if name:
         _loaded[name] = model
     return model
@@ -119,13 +119,13 @@ def compile_graph(graph: Graph, source: str, name: str | None = None) -> Compile
     return CompiledModel(build_plan(graph).assemble(), source, check_weights=False)
 
 
-def _from_cache(name: str, path: Path) -> CompiledModel | None:
+def _from_cache(name: str, source: str) -> CompiledModel | None:
     found = plan_cache.find(name)
     if found is None:
         return None
     content, unchecked = found
     try:
-        model = CompiledModel(content, str(path), unchecked)
+        model = CompiledModel(content, source, unchecked)
     except ModelFormatError:
         plan_cache.remove(name)
         return None
