@@ -261,7 +261,6 @@ def test_resnet_is_convolutions_with_everything_fused():
     assert kinds == [
         "Transpose",
         "Conv",
-        "MaxPool",
         "Conv",
         "Conv",
         "Conv",
@@ -273,6 +272,7 @@ def test_resnet_is_convolutions_with_everything_fused():
     ]
     fused = [(n.op.residual, n.op.activation) for n in nodes(after, ops.Conv)]
     assert fused.count(("before", Function("relu"))) == 2 and fused.count(("", None)) == 1
+    assert [n.op.pool is not None for n in nodes(after, ops.Conv)].count(True) == 1
 
 
 def test_yolo_lite_block_is_one_node():
@@ -537,22 +537,27 @@ def test_a_function_stays_behind_the_pool_where_no_convolution_could_do_it():
     assert after.values[function.inputs[0]].shape == (1, 4, 4, 4)
 
 
-def test_only_plain_pools_of_ungrouped_convolutions_are_fused():
+def test_pools_go_into_the_ungrouped_convolutions_that_alone_feed_them():
     n = Nchw()
     x = n.input(1, 4, 9, 9)
-    outs = [
+    shared = n.conv(x, 4)
+    apart = [
         n.max_pool(n.conv(x, 4, groups=4)),
-        n.max_pool(n.conv(x, 4), 3, 2),
-        n.max_pool(n.conv(x, 4), 2, 1),
-        n.max_pool(n.conv(x, 4), 2, 2, (0, 0, 1, 1)),
-        n.spatial(ops.MaxPool((2, 2), (2, 2), ceil_mode=True), n.conv(x, 4)),
+        n.spatial(ops.MaxPool((2, 2), (2, 2), dilations=(2, 2)), n.conv(x, 4)),
+        n.max_pool(shared),
+        shared,
     ]
-    assert all(m.op.pool is None for m in nodes(optimised(n.finish(*outs)), ops.Conv))
-    n = Nchw()
-    x = n.input(1, 4, 8, 8)
-    outs = [n.act(n.max_pool(n.conv(x, 4))), n.spatial(ops.MaxPool((2, 2), (2, 2), ceil_mode=True), n.conv(x, 4))]
-    after = optimised(n.finish(*outs))
-    assert count(after, ops.MaxPool) == count(after, ops.Unary) == 0
+    assert all(m.op.pool is None for m in nodes(optimised(n.finish(*apart)), ops.Conv))
+    m = Nchw()
+    y = m.input(1, 4, 9, 9)
+    fused = [
+        m.max_pool(m.conv(y, 4), 3, 2),
+        m.max_pool(m.conv(y, 4), 2, 1),
+        m.max_pool(m.conv(y, 4), 2, 2, (0, 0, 1, 1)),
+        m.spatial(ops.MaxPool((2, 2), (2, 2), ceil_mode=True), m.conv(y, 4)),
+    ]
+    after = optimised(m.finish(*fused))
+    assert count(after, ops.MaxPool) == 0 and count(after, ops.Conv) == len(fused)
 
 
 def test_scale_and_shift_are_a_depthwise_convolution():

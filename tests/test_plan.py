@@ -98,7 +98,8 @@ def test_depthwise_is_chosen_where_groups_are_single_channels() -> None:
     assert "DwConv" in text and "<--" in text and "armv8" in text
 
 
-def test_pool_is_fused() -> None:
+def test_pool_is_fused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECNN_CONV", "gemm")
     plan = build_plan(run_passes(yolo_like()))
     assert any(s.kind == "Conv" and s.params["pool"] == 1 for s in plan.steps)
     assert any(s.kind == "Conv" and s.params["residual"] for s in plan.steps) or any(

@@ -38,11 +38,15 @@ struct CacheSizes {
   size_t l2_bytes = 256 * 1024;  // share of one core
 };
 
+// How a core orders its work, for kernels that come in two schedules of the same arithmetic.
+enum class CoreClass : uint8_t { kOutOfOrder, kInOrder };
+
 struct StepArgs {
   const void* in[kMaxStepInputs];
   void* out[kMaxStepOutputs];
   void* scratch;
   CacheSizes caches;
+  CoreClass core;
 };
 
 enum class StepKind : uint16_t {

@@ -189,8 +189,9 @@ std::string Program::open(const void* bytes, size_t size, Program* program, bool
       if (!inside(o.offset, o.bytes, space_bytes(o)) || o.offset % 4)
         return step_error(i, "an input lies outside its space");
       if (static_cast<Space>(o.space) == Space::kOutput) return step_error(i, "reads a graph output");
-      // Nobody promises bytes behind the caller's buffers, and Copy is the kind that never reads any.
-      if (static_cast<Space>(o.space) == Space::kInput && kernel->kind != StepKind::kCopy) {
+      // Nobody promises bytes behind the caller's buffers, and these are the kinds that never read any.
+      if (static_cast<Space>(o.space) == Space::kInput && kernel->kind != StepKind::kCopy &&
+          kernel->kind != StepKind::kFirstConv) {
         return step_error(i, "reads a graph input without copying it first");
       }
       sizes.input_bytes[k] = static_cast<int64_t>(o.bytes);

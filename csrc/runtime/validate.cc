@@ -132,6 +132,32 @@ const char* check(const ConvParams& p, const OperandSizes& sizes) {
                       sizes.output_bytes[0], kOutputShort);
 }
 
+const char* check(const FirstConvParams& p, const OperandSizes& sizes) {
+  EC_REQUIRE(within(0, 1, p.planar) && is_function(p.act), kBadChoice);
+  EC_REQUIRE(sizes.inputs == 3, kBadInputs);
+  EC_REQUIRE(within(1, kMaxDim, p.batch, p.out_c) && within(1, 4, p.in_c), kBadDims);
+  EC_REQUIRE(within(1, 16, p.kernel_h, p.kernel_w) && within(1, 4, p.stride_h, p.stride_w), kBadWindow);
+  EC_REQUIRE_OK(check_axis(p.in_h, p.out_h, p.kernel_h, p.stride_h, p.pad_top, 1));
+  EC_REQUIRE_OK(check_axis(p.in_w, p.out_w, p.kernel_w, p.stride_w, p.pad_left, 1));
+  EC_REQUIRE(within(1, 16, p.pool_kernel_h, p.pool_kernel_w), kBadWindow);
+  EC_REQUIRE_OK(check_axis(p.out_h, p.pooled_h, p.pool_kernel_h, p.pool_stride_h, p.pool_pad_top, 1));
+  EC_REQUIRE_OK(check_axis(p.out_w, p.pooled_w, p.pool_kernel_w, p.pool_stride_w, p.pool_pad_left, 1));
+  // Without a pool, rows of the output are rows of the convolution.
+  const bool pooled =
+      p.pool_kernel_h > 1 || p.pool_kernel_w > 1 || p.pool_stride_h > 1 || p.pool_stride_w > 1;
+  EC_REQUIRE(pooled || (p.pooled_h == p.out_h && p.pooled_w == p.out_w && p.pool_pad_top == 0 &&
+                        p.pool_pad_left == 0),
+             kBadWindow);
+  EC_REQUIRE_OK(check_pixels(product(p.batch, p.in_h, p.in_w), p.in_c, p.planar != 0 ? p.in_c : p.in_stride,
+                             sizes.input_bytes[0], kInputShort));
+  EC_REQUIRE_OK(check_packed(1, p.out_c, product(p.kernel_h, p.kernel_w, p.in_c), sizes));
+  EC_REQUIRE(product(p.batch, p.out_h, p.out_w) <= kMaxElements, kTooLarge);
+  // Scratch holds rows of the padded input and of the convolution.
+  EC_REQUIRE(p.out_w <= (1 << 14) && product(p.out_w, p.out_c) <= (1 << 20), kTooLarge);
+  return check_pixels(product(p.batch, p.pooled_h, p.pooled_w), p.out_c, p.out_stride, sizes.output_bytes[0],
+                      kOutputShort);
+}
+
 const char* check(const WinogradParams& p, const OperandSizes& sizes) {
   EC_REQUIRE(within(0, 2, p.residual) && within(0, 1, p.pool) && is_function(p.act), kBadChoice);
   EC_REQUIRE(sizes.inputs == (p.residual != 0 ? 4 : 3), kBadInputs);

@@ -8,6 +8,7 @@
 // pixels of inputs, and what lies between those of outputs must stay as it was. Cutting the work into pieces
 // must not change a bit.
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
@@ -79,6 +80,8 @@ std::vector<float> run(const Case& c, int pieces) {
   std::vector<std::unique_ptr<GuardedFloats>> inputs;
   StepArgs args{};
   if (pieces > 1) args.caches = {1024, 8192};
+  // The other schedule of the same arithmetic.
+  if (pieces % 2 == 0) args.core = CoreClass::kInOrder;
   for (size_t i = 0; i < c.inputs.size(); ++i) {
     inputs.push_back(std::make_unique<GuardedFloats>(c.inputs[i]));
     args.in[i] = inputs.back()->data();
@@ -319,6 +322,112 @@ int test_winograd(const Target& t) {
   return count;
 }
 
+// The maxima over the windows of `q` of a convolution's results.
+std::vector<Value> windows_of(const FirstConvParams& q, const std::vector<Value>& conv) {
+  std::vector<Value> out;
+  for (int row = 0; row < q.batch * q.pooled_h; ++row) {
+    const int n = row / q.pooled_h, top = row % q.pooled_h * q.pool_stride_h - q.pool_pad_top;
+    for (int i = 0; i < q.pooled_w * q.out_c; ++i) {
+      const int left = i / q.out_c * q.pool_stride_w - q.pool_pad_left;
+      Value best{-INFINITY, 0};
+      for (int y = std::max(top, 0); y < std::min(top + q.pool_kernel_h, q.out_h); ++y) {
+        for (int x = std::max(left, 0); x < std::min(left + q.pool_kernel_w, q.out_w); ++x) {
+          const Value& v =
+              conv[((static_cast<size_t>(n) * q.out_h + y) * q.out_w + x) * q.out_c + i % q.out_c];
+          best = {std::max(best.value, v.value), std::max(best.magnitude, v.magnitude)};
+        }
+      }
+      out.push_back(best);
+    }
+  }
+  return out;
+}
+
+int test_first(const Target& t) {
+  int count = 0;
+  while (count < 250) {
+    ConvParams p{};
+    p.batch = pick(0, 3) == 0 ? 2 : 1;
+    p.in_c = pick(1, 4);
+    p.in_stride = p.in_c + (pick(0, 2) == 0 ? pick(1, 3) : 0);
+    const int limit = count % 20 == 0 ? 60 : 20;
+    p.in_h = pick(1, limit);
+    p.in_w = pick(1, limit);
+    p.kernel_h = pick(0, 1) ? 3 : pick(1, 11);
+    p.kernel_w = pick(0, 2) ? p.kernel_h : pick(1, 11);
+    p.stride_h = pick(1, 4);
+    p.stride_w = pick(0, 2) ? p.stride_h : pick(1, 4);
+    p.pad_top = pick(0, p.kernel_h - 1);
+    p.pad_left = pick(0, p.kernel_w - 1);
+    p.dilation_h = p.dilation_w = p.groups = 1;
+    const int span_h = p.in_h + p.pad_top + pick(0, p.kernel_h - 1) - p.kernel_h;
+    const int span_w = p.in_w + p.pad_left + pick(0, p.kernel_w - 1) - p.kernel_w;
+    if (span_h < 0 || span_w < 0) continue;
+    p.out_h = span_h / p.stride_h + 1;
+    p.out_w = span_w / p.stride_w + 1;
+    p.out_c = awkward_channels(t);
+    choose_activation(&p.act, &p.alpha, &p.beta);
+    FirstConvParams q{};
+    q.pool_kernel_h = q.pool_kernel_w = q.pool_stride_h = q.pool_stride_w = 1;
+    q.pooled_h = p.out_h;
+    q.pooled_w = p.out_w;
+    const int pool = pick(0, 2);
+    if (pool == 1 && p.out_h > 1 && p.out_w > 1) {
+      q.pool_kernel_h = q.pool_kernel_w = q.pool_stride_h = q.pool_stride_w = 2;
+      q.pooled_h /= 2;
+      q.pooled_w /= 2;
+    } else if (pool == 2) {
+      q.pool_kernel_h = pick(1, 4);
+      q.pool_kernel_w = pick(1, 4);
+      q.pool_stride_h = pick(1, 5);
+      q.pool_stride_w = pick(q.pool_kernel_w == 1 && q.pool_kernel_h == 1 ? 2 : 1, 5);
+      q.pool_pad_top = pick(0, q.pool_kernel_h - 1);
+      q.pool_pad_left = pick(0, q.pool_kernel_w - 1);
+      q.pooled_h = (p.out_h - 1 + q.pool_pad_top) / q.pool_stride_h + 1;
+      q.pooled_w = pick(1, (p.out_w - 1 + q.pool_pad_left) / q.pool_stride_w + 1);
+    }
+    q.batch = p.batch;
+    q.in_h = p.in_h;
+    q.in_w = p.in_w;
+    q.in_c = p.in_c;
+    q.in_stride = p.in_stride;
+    q.planar = pick(0, 1);
+    q.out_h = p.out_h;
+    q.out_w = p.out_w;
+    q.out_c = p.out_c;
+    q.out_stride = p.out_c + (pick(0, 1) ? pick(1, 5) : 0);
+    q.kernel_h = p.kernel_h;
+    q.kernel_w = p.kernel_w;
+    q.stride_h = p.stride_h;
+    q.stride_w = p.stride_w;
+    q.pad_top = p.pad_top;
+    q.pad_left = p.pad_left;
+    q.act = p.act;
+    q.alpha = p.alpha;
+    q.beta = p.beta;
+    const int64_t k = int64_t{p.kernel_h} * p.kernel_w * p.in_c;
+    const ConvData data(p, k);
+    std::vector<float> x = data.x;
+    if (q.planar) {
+      const int pixels = p.in_h * p.in_w;
+      x.resize(static_cast<size_t>(p.batch) * pixels * p.in_c);
+      for (size_t i = 0; i < x.size(); ++i) {
+        const size_t n = i / (pixels * p.in_c), c = i / pixels % p.in_c;
+        x[i] = data.x[(n * pixels + i % pixels) * p.in_stride + c];
+      }
+    }
+    Case c{kernel_of(t, StepKind::kFirstConv),         &q,      {},
+           int64_t{q.batch} * q.pooled_h * q.pooled_w, q.out_c, q.out_stride};
+    std::vector<float> panels = pack_panels(data.w, 1, k, p.out_c, t.lanes, t.nr);
+    panels.insert(panels.end(), kTailBytes / sizeof(float), NAN);  // of weights this kernel may read the tail
+    c.inputs = {x, panels, pack_panels(data.b, 1, 1, p.out_c, t.lanes, t.nr)};
+    const std::vector<Value> conv_values = conv(p, data.x.data(), data.w.data(), data.b.data(), nullptr);
+    check(c, windows_of(q, conv_values), k, describe(t, "FirstConv", count) + describe(p));
+    ++count;
+  }
+  return count;
+}
+
 int test_depthwise(const Target& t) {
   int count = 0;
   while (count < 250) {
@@ -432,9 +541,9 @@ int test_all(int argc, char** argv) {
       continue;
     }
     const int convs = test_convs(t), depthwise = test_depthwise(t), transposed = test_transposed(t);
-    const int products = test_matmul(t), winograd = test_winograd(t);
-    std::printf("%-12s %d Conv, %d DwConv, %d ConvTranspose, %d MatMul, %d Winograd cases\n", t.name, convs,
-                depthwise, transposed, products, winograd);
+    const int products = test_matmul(t), winograd = test_winograd(t), first = test_first(t);
+    std::printf("%-12s %d Conv, %d DwConv, %d ConvTranspose, %d MatMul, %d Winograd, %d FirstConv cases\n",
+                t.name, convs, depthwise, transposed, products, winograd, first);
     ++tested;
   }
   std::printf("%d targets tested, %d failures\n", tested, failures);

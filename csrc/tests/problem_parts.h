@@ -123,6 +123,7 @@ Problem pad(Random& random, int lanes);
 Problem resize(Random& random, int lanes);
 Problem cast(Random& random, int lanes);
 Problem conv(Random& random, int lanes);
+Problem first_conv(Random& random, int lanes);
 Problem dwconv(Random& random, int lanes);
 Problem conv_transpose(Random& random, int lanes);
 Problem matmul(Random& random, int lanes);

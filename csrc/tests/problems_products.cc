@@ -64,6 +64,50 @@ Problem conv(Random& random, int lanes) {
   return result;
 }
 
+Problem first_conv(Random& random, int lanes) {
+  FirstConvParams p = {};
+  p.batch = pick(random, 1, 2);
+  p.in_h = pick(random, 1, 20);
+  p.in_w = pick(random, 1, 20);
+  p.in_c = pick(random, 1, 4);
+  p.planar = pick(random, 0, 1);
+  p.in_stride = p.planar ? p.in_c : stride_for(random, p.in_c);
+  p.out_h = pick(random, 1, 20);
+  p.out_w = pick(random, 1, 20);
+  p.out_c = size(random, lanes);
+  p.out_stride = stride_for(random, p.out_c);
+  p.kernel_h = pick(random, 1, 5);
+  p.kernel_w = pick(random, 1, 5);
+  p.stride_h = pick(random, 1, 4);
+  p.stride_w = pick(random, 1, 4);
+  p.pad_top = pick(random, 0, 5);
+  p.pad_left = pick(random, 0, 30);
+  p.pool_kernel_h = p.pool_kernel_w = p.pool_stride_h = p.pool_stride_w = 1;
+  p.pooled_h = p.out_h;
+  p.pooled_w = p.out_w;
+  if (pick(random, 0, 2) != 0) {
+    p.pool_kernel_h = pick(random, 2, 3);
+    p.pool_kernel_w = pick(random, 1, 3);
+    p.pool_stride_h = pick(random, 1, 3);
+    p.pool_stride_w = pick(random, 1, 3);
+    p.pool_pad_top = pick(random, 0, 4);
+    p.pool_pad_left = pick(random, 0, 4);
+    p.pooled_h = pick(random, 1, 9);
+    p.pooled_w = pick(random, 1, 9);
+  }
+  p.act = pick(random, 0, kUnaryKinds - 1);
+  p.alpha = 0.1f;
+  p.beta = 1;
+  const int64_t width = whole_vectors(p.out_c, lanes);
+  Problem result =
+      unanswered({floats(random, extent(p.batch * p.in_h * p.in_w, p.in_c, p.in_stride)),
+                  floats(random, p.kernel_h * p.kernel_w * p.in_c * width), floats(random, width)},
+                 extent(p.batch * p.pooled_h * p.pooled_w, p.out_c, p.out_stride));
+  mark_pixels(&result, p.out_c, p.out_stride);
+  result.set(StepKind::kFirstConv, p);
+  return result;
+}
+
 Problem dwconv(Random& random, int lanes) {
   DwConvParams p = {};
   random_conv(random, &p);

@@ -43,7 +43,7 @@ FUSIONS: tuple[Pass, ...] = (
     fuse_activation,  # functions go into what makes their input
     fuse_residual,  # additions go into the convolution before them,
     fuse_activation,  # and the function behind them too
-    fuse_pool,  # 2x2 maxima go into the convolution before them
+    fuse_pool,  # maxima go into the convolution before them
 )
 
 DEFAULT: tuple[Pass, ...] = PORTABLE + FUSIONS

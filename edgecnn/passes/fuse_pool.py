@@ -1,4 +1,4 @@
-"""The 2x2 maximum behind a convolution is taken before the result goes to memory: the large map never exists."""
+"""The maximum behind a convolution becomes part of it: where its kernel can take it, the large map never exists."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from edgecnn.passes.rewrite import Rewriter
 
 
 def fuse_pool(graph: Graph) -> Graph:
-    """Moves a MaxPool of 2x2 at stride 2 without padding into the ungrouped Conv that alone feeds it."""
+    """Moves an undilated MaxPool into the ungrouped Conv that alone feeds it; the planner may take them apart again."""
     rw = Rewriter(graph)
-    plain = ops.MaxPool((2, 2), (2, 2))
     for node in rw.nodes():
-        if not isinstance(node.op, ops.MaxPool) or not rw.private(node.inputs[0]):
-            continue
-        _, h, w, _ = rw.shape(node.inputs[0])
-        even = h % 2 == 0 and w % 2 == 0
-        if node.op != plain and not (even and node.op == dataclasses.replace(plain, ceil_mode=True)):
+        pool = node.op
+        if not isinstance(pool, ops.MaxPool) or pool.dilations != (1, 1) or not rw.private(node.inputs[0]):
             continue
         conv = rw.maker(node.inputs[0])
         if conv is not None and isinstance(conv.op, ops.Conv) and conv.op.groups == 1 and conv.op.pool is None:
-            rw.absorb(conv, node, dataclasses.replace(conv.op, pool=plain))
+            _, h, w, _ = rw.shape(node.inputs[0])
+            if (pool.kernel, pool.strides) == ((2, 2), (2, 2)) and h % 2 == 0 and w % 2 == 0:
+                pool = dataclasses.replace(pool, ceil_mode=False)
+            rw.absorb(conv, node, dataclasses.replace(conv.op, pool=pool))
     return rw.finish()

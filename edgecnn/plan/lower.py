@@ -45,6 +45,8 @@ class Lowering:
         self.steps: list[Step] = []
         self.layers: list[Layer] = []
         self.views: dict[str, View] = {}
+        # NHWC values that exist as NCHW only, since those who read them can: that view.
+        self.planes: dict[str, View] = {}
         self._readers = graph.consumers()
         self._makers = graph.producers()
         self._placed: dict[str, View] = {}
@@ -152,7 +154,7 @@ class Lowering:
         return whole(self.constants.add(array), array.shape, array.itemsize)
 
     def read(self, name: str) -> View:
-        """The view of a value, wherever it lies (a graph input may be read by a Copy only)."""
+        """The view of a value, wherever it lies (a graph input may be read by Copy and FirstConv only)."""
         if name not in self.views:
             self.views[name] = self.constant(self.graph.constants[name])
         return self.views[name]

@@ -11,7 +11,7 @@ from edgecnn.graph import ops
 from edgecnn.graph.ir import Node
 from edgecnn.plan.lower import MAX_DIMS, Lowering, collapse, front
 from edgecnn.plan.pack import pack_conv_transpose, pack_depthwise, pack_winograd
-from edgecnn.plan.select import conv_candidates
+from edgecnn.plan.select import QUADS, Candidate, conv_candidates
 from edgecnn.plan.steps import Field, View
 
 PAD_MODES = {"constant": 0, "reflect": 1, "edge": 2, "wrap": 3}
@@ -39,19 +39,30 @@ def picture(x: View, y: View) -> dict[str, Field]:
     }  # fmt: skip
 
 
+def choose(low: Lowering, node: Node) -> list[Candidate]:
+    """The kernels that can run a convolution, the cheapest first."""
+    op = node.op
+    assert isinstance(op, ops.Conv)
+    specs = [low.graph.values[v] for v in node.inputs]
+    return conv_candidates(op, specs[0].shape, specs[1].shape, op.conv_shape(specs), low.target)
+
+
 def conv(low: Lowering, node: Node) -> None:
     op = node.op
     assert isinstance(op, ops.Conv)
     w, b = low.array(node, 1), low.array(node, 2)
-    x = low.strided(node.inputs[0])
-    specs = [low.graph.values[v] for v in node.inputs]
-    shape = op.conv_shape(specs)
-    if op.pool is not None and op.pool != ops.MaxPool((2, 2), (2, 2)):
-        raise low.unsupported(node, f"the fused pool {op.pool}")
-    candidates = conv_candidates(op, x.shape, w.shape, shape, low.target)
+    candidates = choose(low, node)
     low.layers[-1].candidates = [(c.kernel, c.cost) for c in candidates]
+    shape = op.conv_shape([low.graph.values[v] for v in node.inputs])
+    work = int(np.prod(shape)) * int(np.prod(w.shape[1:]))
+    if candidates[0].kernel == "FirstConv":
+        first_conv(low, node, op, shape, work)
+        return
+    x = low.strided(node.inputs[0])
     residual = [low.strided(node.inputs[3])] if op.residual else []
-    y = low.write(node)
+    result = low.write(node)
+    pool = op.pool if op.pool != QUADS else None
+    y = low.temporary(shape) if pool else result
     fields: dict[str, Field] = {
         **picture(x, y),
         **low.activation(op.activation),
@@ -60,7 +71,6 @@ def conv(low: Lowering, node: Node) -> None:
         "out_h": shape[1],
         "out_w": shape[2],
     }
-    work = int(np.prod(shape)) * int(np.prod(w.shape[1:]))
     if candidates[0].kernel == "DwConv":
         weights = [low.constant(a) for a in pack_depthwise(w, b, low.target)]
         low.emit(
@@ -71,14 +81,35 @@ def conv(low: Lowering, node: Node) -> None:
         weights = [low.constant(a) for a in pack_winograd(w, b, low.target)]
         low.emit(
             "Winograd", [x, *weights, *residual], y, work, in_c=x.columns, out_c=shape[3],
-            pool=int(op.pool is not None), pad_top=op.padding[0], pad_left=op.padding[1], **fields,
+            pool=int(op.pool == QUADS), pad_top=op.padding[0], pad_left=op.padding[1], **fields,
         )  # fmt: skip
     else:
         weights = low.matrix_weights(w, b, op.groups)
         low.emit(
             "Conv", [x, *weights, *residual], y, work, in_c=x.columns, out_c=shape[3], groups=op.groups,
-            pool=int(op.pool is not None), **fields, **window(w.shape[1:3], op.strides, op.padding, op.dilations),
+            pool=int(op.pool == QUADS), **fields, **window(w.shape[1:3], op.strides, op.padding, op.dilations),
         )  # fmt: skip
+    if pool:
+        pool_of(low, y, pool, result)
+
+
+def first_conv(low: Lowering, node: Node, op: ops.Conv, shape: ops.Shape, work: int) -> None:
+    """The kernel for first layers, which reads a graph input as it lies, also the planes of NCHW."""
+    planes = low.planes.get(node.inputs[0])
+    x = low.read(node.inputs[0]) if planes is None else planes
+    w, b = low.array(node, 1), low.array(node, 2)
+    y = low.write(node)
+    n, h, width, c = low.graph.values[node.inputs[0]].shape
+    pool = op.pool or ops.MaxPool((1, 1))
+    low.emit(
+        "FirstConv", [x, *low.matrix_weights(w, b)], y, work, batch=n, in_h=h, in_w=width, in_c=c,
+        in_stride=c if planes else x.stride, planar=int(planes is not None), out_h=shape[1], out_w=shape[2],
+        out_c=shape[3], out_stride=y.stride, kernel_h=w.shape[1], kernel_w=w.shape[2], stride_h=op.strides[0],
+        stride_w=op.strides[1], pad_top=op.padding[0], pad_left=op.padding[1], pool_kernel_h=pool.kernel[0],
+        pool_kernel_w=pool.kernel[1], pool_stride_h=pool.strides[0], pool_stride_w=pool.strides[1],
+        pool_pad_top=pool.padding[0], pool_pad_left=pool.padding[1], pooled_h=y.shape[1], pooled_w=y.shape[2],
+        **low.activation(op.activation),
+    )  # fmt: skip
 
 
 def matrix_product(low: Lowering, x: View, w: np.ndarray, b: np.ndarray, y: View, act: dict[str, Field]) -> None:
@@ -153,7 +184,11 @@ def broadcast_strides(x: View, shape: ops.Shape) -> list[int]:
 def max_pool(low: Lowering, node: Node) -> None:
     op = node.op
     assert isinstance(op, ops.MaxPool)
-    x, y = low.strided(node.inputs[0]), low.write(node)
+    pool_of(low, low.strided(node.inputs[0]), op, low.write(node))
+
+
+def pool_of(low: Lowering, x: View, op: ops.MaxPool, y: View) -> None:
+    """y = the maxima over windows of x."""
     low.emit(
         "MaxPool", [x], y, y.size * math.prod(op.kernel), **picture(x, y), channels=x.columns,
         **window(op.kernel, op.strides, op.padding, op.dilations),
@@ -354,7 +389,9 @@ def pad(low: Lowering, node: Node) -> None:
 def reshape(low: Lowering, node: Node) -> None:
     op = node.op
     assert isinstance(op, ops.Reshape)
-    x = low.dense(node.inputs[0])
+    x = low.read(node.inputs[0])
+    if not x.dense:
+        x = low.dense(node.inputs[0])
     low.alias(node, View(x.buffer, op.shape, x.itemsize, x.offset, op.shape[-1] if op.shape else 1))
 
 
@@ -362,8 +399,22 @@ def transpose(low: Lowering, node: Node) -> None:
     op = node.op
     assert isinstance(op, ops.Transpose)
     x = low.read(node.inputs[0])
+    if op.perm == (0, 2, 3, 1) and x.dense and read_as_planes(low, node.outputs[0]):
+        low.planes[node.outputs[0]] = x
+        return
     strides = x.strides()
     low.copy(x, low.write(node), [strides[i] for i in op.perm])
+
+
+def read_as_planes(low: Lowering, name: str) -> bool:
+    """Whether all readers of an NHWC value can read it as NCHW instead."""
+    readers = low.graph.consumers()[name]
+    return (
+        name not in low.graph.outputs
+        and name not in low._placed
+        and len(readers) > 0
+        and all(isinstance(r.op, ops.Conv) and choose(low, r)[0].kernel == "FirstConv" for r in readers)
+    )
 
 
 def expand(low: Lowering, node: Node) -> None:

@@ -8,6 +8,10 @@ Winograd's F(4x4, 3x3) does 36 multiply-adds for a 4x4 tile of results instead o
 products of every tile and channel, computes whole tiles where the picture ends within one, and reads four times the
 weights; its products also are shallower. The constants are fits to measured times of layers.
 
+The kernel for first layers reads up to four channels as they lie, NHWC or NCHW, and takes the maximum behind it
+whatever its window. It does the same multiply-adds as the matrix product without its pointers, on tiles of neighbouring
+pixels of a row, which a short row leaves unused in part.
+
 The environment variable ``EDGECNN_CONV`` decides between the last two wherever both can run: ``gemm`` for the matrix
 product, ``winograd``, or ``auto`` (the default) for the cheaper one.
 """
@@ -18,7 +22,7 @@ import os
 from dataclasses import dataclass
 
 from edgecnn.errors import BackendError
-from edgecnn.graph.ops import Conv, Shape
+from edgecnn.graph.ops import Conv, MaxPool, Shape
 from edgecnn.plan.pack import panel_widths, round_up
 from edgecnn.plan.target import Target
 
@@ -32,6 +36,19 @@ WINOGRAD_OUTPUT = 500.0
 WINOGRAD_WEIGHT = 12.0
 # Transformed weights of more bytes stream from memory whatever the cache, and are more than a board has to spare.
 WINOGRAD_MOST_BYTES = 64 << 20
+
+# What the kernel for first layers takes, and its multiply-adds against those of a matrix product over so few channels.
+FIRST_CHANNELS = 4
+FIRST_KERNEL = 16
+FIRST_STRIDE = 4
+FIRST_WIDTH = 1 << 14
+FIRST_ROW = 1 << 20
+FIRST_COST = 0.6
+FIRST_TILE = 8
+
+# The maximum that a convolution takes of what it has in registers; of any other, for each vector of its input.
+QUADS = MaxPool((2, 2), (2, 2))
+POOL_COST = 8.0
 
 CHOICES = ("auto", "gemm", "winograd")
 
@@ -49,15 +66,20 @@ def conv_candidates(op: Conv, x: Shape, w: Shape, conv_shape: Shape, target: Tar
     pixels = conv_shape[0] * conv_shape[1] * conv_shape[2]
     o, kh, kw, ci = w
     vectors = sum(panel_widths(o // op.groups, target)) * op.groups / target.lanes
-    found = [Candidate(f"Conv {target.mr}x{target.nr}", pixels * vectors * kh * kw * ci)]
+    # A maximum over other windows than 2x2 is a step of its own for all but the kernel of first layers.
+    apart = POOL_COST * pixels * vectors if op.pool not in (None, QUADS) else 0.0
+    found = [Candidate(f"Conv {target.mr}x{target.nr}", pixels * vectors * kh * kw * ci + apart)]
     if op.groups == x[3] == o and op.pool is None:
         vectors = round_up(o, target.lanes) / target.lanes
         found.append(Candidate("DwConv", DEPTHWISE_COST * pixels * vectors * kh * kw))
+    if first_layer(op, w, conv_shape[2]):
+        columns = round_up(conv_shape[2], FIRST_TILE) / conv_shape[2]
+        found.append(Candidate("FirstConv", FIRST_COST * pixels * columns * vectors * kh * kw * ci))
     if (kh, kw) == (3, 3) and op.strides == op.dilations == (1, 1) and op.groups == 1:
         tiles = conv_shape[0] * -(-conv_shape[1] // 4) * -(-conv_shape[2] // 4)
         products = 36 * ci * vectors
         transforms = WINOGRAD_INPUT * -(-ci // target.lanes) + WINOGRAD_OUTPUT * vectors
-        cost = tiles * (WINOGRAD_PRODUCT * products + transforms) + WINOGRAD_WEIGHT * products
+        cost = tiles * (WINOGRAD_PRODUCT * products + transforms) + WINOGRAD_WEIGHT * products + apart
         too_large = 4 * products * target.lanes > WINOGRAD_MOST_BYTES
         found.append(Candidate("Winograd", float("inf") if too_large else cost))
     forced = os.environ.get("EDGECNN_CONV") or "auto"
@@ -67,5 +89,20 @@ def conv_candidates(op: Conv, x: Shape, w: Shape, conv_shape: Shape, target: Tar
     if forced == "winograd" and "Winograd" in kernels:
         found = [c for c in found if c.kernel == "Winograd"]
     elif forced == "gemm":
-        found = [c for c in found if c.kernel != "Winograd"]
+        found = [c for c in found if c.kernel not in ("FirstConv", "Winograd")]
     return sorted(found, key=lambda c: c.cost)
+
+
+def first_layer(op: Conv, w: Shape, width: int) -> bool:
+    """Whether the kernel for first layers can run a convolution of that width with weights of that shape."""
+    return (
+        op.groups == 1
+        and op.dilations == (1, 1)
+        and not op.residual
+        and w[3] <= FIRST_CHANNELS
+        and max(w[1:3]) <= FIRST_KERNEL
+        and max(op.strides) <= FIRST_STRIDE
+        and (op.pool is None or (max(op.pool.kernel) <= FIRST_KERNEL and op.pool.dilations == (1, 1)))
+        and width <= FIRST_WIDTH
+        and width * w[0] <= FIRST_ROW
+    )

@@ -1,0 +1,503 @@
+// Convolution of pictures of few channels, the first layer of a network, with a maximum over windows behind
+// it.
+//
+// Such a layer is shallow: as a matrix product over pixels it would spend its time on pointers and on runs of
+// three floats. Here the input rows of a band are first laid out in scratch as strips: per channel a row of
+// floats, padded with zeros, and cut by the stride, so that what one tap of the kernel needs for
+// neighbouring output pixels lies side by side:
+//
+//   strip of input row y, channel c, stride 2:  x0 x2 x4 ... | x1 x3 x5 ...
+//
+// From there on borders, strides and layouts of the input are gone: a tap is an offset, a tile of pixels
+// reads its floats at `strip + offset`, and every product is one loop over the taps.
+//
+//                         NV vectors of output channels, loaded once per tap
+//                        +--------+--------+
+//    neighbouring        |        |        |   NEON     12 x 2 accumulators, 2 of weights, 3 of pixels
+//    pixels x[0..P) ---> |  acc   |  acc   |   AVX-512  12 x 2, AVX2 6 x 2, portable 4 x 2: pixels broadcast
+//                        +--------+--------+
+//
+// Each sum is one chain of fma from the bias on, over the taps in ascending order, whatever the tiles, so
+// results do not depend on the number of threads. A row that tiles do not divide ends with one that
+// overlaps the one before it.
+#ifndef EDGECNN_ALGO_FIRST_CONV_INL_H_
+#define EDGECNN_ALGO_FIRST_CONV_INL_H_
+
+#include "algo/window-inl.h"
+#include "gemm/igemm-inl.h"
+#ifdef EC_HAS_FMA_LANE
+#include "algo/first_conv_neon-inl.h"
+#endif
+
+namespace edgecnn {
+namespace EC_ISA {
+
+struct FirstConvStep {
+#ifdef EC_HAS_FMA_LANE
+  static constexpr int kWide = 12, kNarrow = 8;  // pixels of a tile
+#else
+  static constexpr int kWide = kTileRows, kNarrow = kTileRows == 12 ? 8 : 4;
+#endif
+  // Rows of the convolution whose strips are made together; even, for pairs of rows.
+  static constexpr int kBandRows = 8;
+  // Items to be made where rows suffice. Fewer where windows of the pool overlap: rows at the border of two
+  // items are computed for both.
+  static constexpr int64_t kItems = 32, kOverlappingItems = 10;
+
+  // kPairs: 2x2 at stride 2, taken in registers before the function is applied, which must never fall.
+  enum class Pool { kNone, kPairs, kWindows };
+
+  // Sizes in floats.
+  struct Shape {
+    Pool pool;
+    int64_t width;    // columns of the convolution that are needed
+    int64_t phase;    // of a strip's part for one remainder of the stride
+    int64_t channel;  // of a channel's strip
+    int64_t row;      // of an input row's strips
+    int64_t rows;     // input rows of a band
+    int64_t taps;
+    int64_t channels;  // output channels, in whole vectors
+    int64_t item_rows;
+
+    explicit Shape(const FirstConvParams& p) {
+      const bool one =
+          p.pool_kernel_h == 1 && p.pool_kernel_w == 1 && p.pool_stride_h == 1 && p.pool_stride_w == 1;
+      const bool two = p.pool_kernel_h == 2 && p.pool_kernel_w == 2 && p.pool_stride_h == 2 &&
+                       p.pool_stride_w == 2 && p.pool_pad_top == 0 && p.pool_pad_left == 0 &&
+                       p.pooled_h <= p.out_h / 2 && p.pooled_w <= p.out_w / 2 && rises(p);
+      pool = one ? Pool::kNone : two ? Pool::kPairs : Pool::kWindows;
+      width = pool == Pool::kPairs ? int64_t{2} * p.pooled_w : p.out_w;
+      phase = round_up(larger<int64_t>(width, kWide) + (p.kernel_w - 1) / p.stride_w, kLanes);
+      channel = phase * p.stride_w;
+      row = channel * p.in_c;
+      rows = int64_t{kBandRows - 1} * p.stride_h + p.kernel_h;
+      taps = int64_t{p.kernel_h} * p.kernel_w * p.in_c;
+      channels = round_up(p.out_c, kLanes);
+      const int64_t all = int64_t{p.batch} * p.pooled_h;
+      item_rows = ceil_div(all, pool == Pool::kWindows ? kOverlappingItems : kItems);
+    }
+  };
+
+  // Whether a larger sum never has a smaller result, so that the function may follow a maximum.
+  static bool rises(const FirstConvParams& p) {
+    Epilogue e;
+    make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, 0, 0, &e);
+    return e.mode == ActMode::kNone || e.mode == ActMode::kClamp ||
+           (e.mode == ActMode::kLeaky && e.alpha >= 0);
+  }
+
+  struct Scratch {
+    int32_t* offsets;  // of the taps, and one more, 0
+    float* padded;     // an input row, its channels apart, before it is cut by the stride
+    float* strips;     // [rows][in_c][stride_w][phase]
+    float* tile;       // what a tile puts aside
+    float* ring;       // kWindows: the last pool_kernel_h rows of the convolution
+    size_t bytes;
+  };
+
+  static Scratch layout(const FirstConvParams& p, const Shape& shape, void* scratch) {
+    char* base = static_cast<char*>(scratch);
+    size_t at = 0;
+    const auto take = [&](int64_t floats) {
+      char* block = base + at;
+      at += static_cast<size_t>(round_up(floats * 4, kAlignment));
+      return block;
+    };
+    Scratch s;
+    s.offsets = reinterpret_cast<int32_t*>(take(shape.taps + 1));
+    s.padded = reinterpret_cast<float*>(take(shape.row));
+    s.strips = reinterpret_cast<float*>(take(shape.rows * shape.row));
+    s.tile = reinterpret_cast<float*>(take(kWide * kPanelWidth));
+    s.ring = reinterpret_cast<float*>(
+        take(shape.pool == Pool::kWindows ? p.pool_kernel_h * shape.width * shape.channels : 0));
+    s.bytes = at;
+    return s;
+  }
+
+  static int64_t items(const FirstConvParams& p) {
+    return ceil_div(int64_t{p.batch} * p.pooled_h, Shape(p).item_rows);
+  }
+
+  static size_t scratch_bytes(const FirstConvParams& p) { return layout(p, Shape(p), nullptr).bytes; }
+
+  static void run(const FirstConvParams& p, const StepArgs& args, int64_t begin, int64_t end) {
+    Worker w(p, args);
+    const int64_t last = smaller(int64_t{p.batch} * p.pooled_h, end * w.shape.item_rows);
+    for (int64_t row = begin * w.shape.item_rows; row < last; ++row) w.output_row(row);
+  }
+
+ private:
+  struct Activation {
+    ActMode mode;
+    UnaryKind kind;
+    Vec alpha, beta;  // kClamp: the bounds
+    float plain_alpha, plain_beta;
+
+    explicit Activation(const FirstConvParams& p) {
+      Epilogue e;
+      make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, 0, 0, &e);
+      mode = e.mode;
+      kind = e.act;
+      alpha = broadcast(e.alpha);
+      beta = broadcast(e.beta);
+      plain_alpha = e.alpha;
+      plain_beta = e.beta;
+    }
+  };
+
+  struct Tile {
+    const float* strip;  // of the tile's first pixel, top row of the windows
+    int64_t below;       // kPairs: to the strip of the next row of the convolution; 0 elsewhere
+    const int32_t* offsets;
+    int64_t taps;
+    const float* weights;
+    const float* bias;
+    const Activation* activation;
+    bool in_order;  // how the core at hand issues instructions
+    float* aside;
+    float* out;
+    int64_t out_stride;
+    int pixels;   // to write; fewer than the tile's only where a row is that short
+    int columns;  // channels to write: more than (NV - 1) * kLanes
+  };
+
+  template <int N>
+  static EC_INLINE void activate(Vec (&v)[N], const Tile& t) {
+    const Activation& f = *t.activation;
+    switch (f.mode) {
+      case ActMode::kNone:
+        break;
+      case ActMode::kClamp:
+#pragma GCC unroll 24
+        for (int i = 0; i < N; ++i) v[i] = clamp(v[i], f.alpha, f.beta);
+        break;
+      case ActMode::kLeaky: {
+        const LeakyFunctor leaky{f.alpha};
+#pragma GCC unroll 24
+        for (int i = 0; i < N; ++i) v[i] = leaky(v[i]);
+        break;
+      }
+      case ActMode::kOther:
+#pragma GCC unroll 24
+        for (int i = 0; i < N; ++i) store(t.aside + i * kLanes, v[i]);
+        apply_unary(f.kind, f.plain_alpha, f.plain_beta, t.aside, N);
+#pragma GCC unroll 24
+        for (int i = 0; i < N; ++i) v[i] = load(t.aside + i * kLanes);
+        break;
+    }
+  }
+
+  // sums[i * NV + j] of pixel i and vector j.
+  template <int P, int NV>
+  static EC_INLINE void convolve(const Tile& t, const float* strip, Vec (&sums)[P * NV]) {
+#ifdef EC_HAS_FMA_LANE
+    if constexpr (P * NV == 24) {
+      return first_conv_taps(t.in_order, strip, t.offsets, t.taps, t.weights, t.bias, sums);
+    }
+#endif
+#pragma GCC unroll 24
+    for (int i = 0; i < P * NV; ++i) sums[i] = load(t.bias + i % NV * kLanes);
+    const float* b = t.weights;
+    const int32_t* const end = t.offsets + t.taps;
+#pragma GCC unroll 1
+    for (const int32_t* offset = t.offsets; offset != end; ++offset, b += NV * kLanes) {
+      const float* x = strip + *offset;
+#ifdef EC_HAS_FMA_LANE
+      Vec w[NV], pixels[P / kLanes];
+      w[0] = load_in_order<0>(b);
+      if constexpr (NV > 1) w[1] = load_in_order<kLanes>(b);
+      pixels[0] = load_in_order<0>(x);
+      pixels[1] = load_in_order<kLanes>(x);
+      if constexpr (P > 2 * kLanes) pixels[2] = load_in_order<2 * kLanes>(x);
+#pragma GCC unroll 4
+      for (int q = 0; q < P / kLanes; ++q) {
+        Vec* const sum = sums + q * kLanes * NV;
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; ++j) fma_lane_in_order<0>(pixels[q], w[j], &sum[j]);
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; ++j) fma_lane_in_order<1>(pixels[q], w[j], &sum[NV + j]);
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; ++j) fma_lane_in_order<2>(pixels[q], w[j], &sum[2 * NV + j]);
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; ++j) fma_lane_in_order<3>(pixels[q], w[j], &sum[3 * NV + j]);
+      }
+#else
+      Vec w[NV];
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; ++j) w[j] = load(b + j * kLanes);
+#pragma GCC unroll 12
+      for (int i = 0; i < P; ++i) {
+        const Vec pixel = broadcast(x[i]);
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; ++j) sums[i * NV + j] = fma(pixel, w[j], sums[i * NV + j]);
+      }
+#endif
+    }
+  }
+
+  template <int P, int NV>
+  static __attribute__((noinline)) void row_tile(const Tile& t) {
+    Vec sums[P * NV];
+    convolve<P, NV>(t, t.strip, sums);
+    activate(sums, t);
+    if (t.pixels >= P) {
+#pragma GCC unroll 12
+      for (int i = 0; i < P; ++i) store_columns<NV>(t.out + i * t.out_stride, sums + i * NV, t.columns);
+      return;
+    }
+    // `aside`, so that sums are not indexed by a variable, which would keep them in memory.
+#pragma GCC unroll 24
+    for (int i = 0; i < P * NV; ++i) store(t.aside + i * kLanes, sums[i]);
+    for (int i = 0; i < t.pixels; ++i)
+      copy_floats(t.out + i * t.out_stride, t.aside + i * NV * kLanes, t.columns);
+  }
+
+  // The maximum of neighbouring pixels.
+  template <int P, int NV>
+  static EC_INLINE void across(const Vec (&sums)[P * NV], Vec (&best)[P / 2 * NV]) {
+#pragma GCC unroll 12
+    for (int i = 0; i < P / 2 * NV; ++i) {
+      const int left = i / NV * 2 * NV + i % NV;
+      best[i] = max_nan(sums[left], sums[left + NV]);
+    }
+  }
+
+  template <int P, int NV>
+  static __attribute__((noinline)) void pair_tile(const Tile& t) {
+    constexpr int kBest = P / 2 * NV;
+    // Behind what `activate` puts aside.
+    float* const top = t.aside + kBest * kLanes;
+    Vec sums[P * NV], best[kBest];
+    convolve<P, NV>(t, t.strip, sums);
+    across<P, NV>(sums, best);
+#pragma GCC unroll 12
+    for (int i = 0; i < kBest; ++i) store(top + i * kLanes, best[i]);
+    convolve<P, NV>(t, t.strip + t.below, sums);
+    across<P, NV>(sums, best);
+#pragma GCC unroll 12
+    for (int i = 0; i < kBest; ++i) best[i] = max_nan(load(top + i * kLanes), best[i]);
+    activate(best, t);
+    if (t.pixels >= P / 2) {
+#pragma GCC unroll 12
+      for (int i = 0; i < P / 2; ++i) store_columns<NV>(t.out + i * t.out_stride, best + i * NV, t.columns);
+      return;
+    }
+#pragma GCC unroll 12
+    for (int i = 0; i < kBest; ++i) store(top + i * kLanes, best[i]);
+    for (int i = 0; i < t.pixels; ++i)
+      copy_floats(t.out + i * t.out_stride, top + i * NV * kLanes, t.columns);
+  }
+
+  using TileFunction = void (*)(const Tile&);
+  template <int P>
+  static TileFunction tile_function(Pool pool, int vecs) {
+    if (pool == Pool::kPairs) return vecs == 1 ? pair_tile<P, 1> : pair_tile<P, 2>;
+    return vecs == 1 ? row_tile<P, 1> : row_tile<P, 2>;
+  }
+
+  // Wide tiles and up to two narrow ones that together reach over a row with the least to spare.
+  struct ColumnCut {
+    int64_t wide, narrow;
+    explicit ColumnCut(int64_t width) : wide(0), narrow(0) {
+      int64_t least = 0;
+      for (int64_t n = 0; n <= 2; ++n) {
+        const int64_t rest = larger<int64_t>(0, width - n * kNarrow), fit = ceil_div(rest, kWide);
+        const int64_t reach = fit * kWide + n * kNarrow;
+        if (n > 0 && reach >= least) continue;
+        least = reach;
+        wide = fit;
+        narrow = n;
+      }
+    }
+  };
+
+  // y[r][i] = x[i * N + r]
+  template <int N>
+  static __attribute__((noinline)) void deal(const float* __restrict x, int64_t n, float* __restrict a,
+                                             float* __restrict b, float* __restrict c, float* __restrict d) {
+    for (int64_t i = 0; i < n; ++i) {
+      a[i] = x[i * N];
+      if constexpr (N > 1) b[i] = x[i * N + 1];
+      if constexpr (N > 2) c[i] = x[i * N + 2];
+      if constexpr (N > 3) d[i] = x[i * N + 3];
+    }
+  }
+  // The same for 1 <= count <= 4 rows, `step` apart.
+  static void deal(int count, const float* x, int64_t n, float* y, int64_t step) {
+    switch (count) {
+      case 1:
+        return copy_floats(y, x, n);
+      case 2:
+        return deal<2>(x, n, y, y + step, nullptr, nullptr);
+      case 3:
+        return deal<3>(x, n, y, y + step, y + 2 * step, nullptr);
+      case 4:
+        return deal<4>(x, n, y, y + step, y + 2 * step, y + 3 * step);
+    }
+  }
+
+  struct Worker {
+    const FirstConvParams& p;
+    const Shape shape;
+    const Scratch scratch;
+    const Activation activation;
+    const ColumnCut cut;
+    const Panels panels;
+    const float* in;
+    float* out;
+    const bool in_order;
+    // Rows of the convolution, counted over the batch, whose strips are at hand, and the end of those in the
+    // ring.
+    int64_t band_first = 0, band_last = 0, ring_last = -1;
+
+    Worker(const FirstConvParams& params, const StepArgs& args)
+        : p(params),
+          shape(params),
+          scratch(layout(params, shape, args.scratch)),
+          activation(params),
+          cut(shape.width),
+          panels(Panels::make(shape.taps, params.out_c, 1, args.in[1], args.in[2])),
+          in(static_cast<const float*>(args.in[0])),
+          out(static_cast<float*>(args.out[0])),
+          in_order(args.core == CoreClass::kInOrder) {
+      int32_t* offset = scratch.offsets;
+      for (int h = 0; h < p.kernel_h; ++h) {
+        for (int w = 0; w < p.kernel_w; ++w) {
+          for (int c = 0; c < p.in_c; ++c) {
+            *offset++ = static_cast<int32_t>(h * shape.row + c * shape.channel +
+                                             w % p.stride_w * shape.phase + w / p.stride_w);
+          }
+        }
+      }
+      *offset = 0;
+    }
+
+    // Row `row` of the output, counted over the batch.
+    void output_row(int64_t row) {
+      const int64_t n = row / p.pooled_h, y = row % p.pooled_h;
+      float* to = out + row * p.pooled_w * p.out_stride;
+      switch (shape.pool) {
+        case Pool::kNone:
+          return convolve_row(n, y, 1, to, p.out_stride, p.out_c);
+        case Pool::kPairs:
+          return convolve_row(n, 2 * y, 2, to, p.out_stride, p.out_c);
+        case Pool::kWindows: {
+          const TapRange down(y * p.pool_stride_h - p.pool_pad_top, p.pool_kernel_h, 1, 0, p.out_h);
+          const int64_t top = n * p.out_h + y * p.pool_stride_h - p.pool_pad_top;
+          const int64_t first = top + down.first, last = top + down.last;
+          for (int64_t i = larger(first, ring_last); i < last; ++i) {
+            convolve_row(n, i - n * p.out_h, 1, ring_row(i), shape.channels,
+                         static_cast<int>(shape.channels));
+          }
+          if (first < last) ring_last = last;
+          pool_row(first, last, to);
+        }
+      }
+    }
+
+    float* ring_row(int64_t row) const {
+      return scratch.ring + row % p.pool_kernel_h * shape.width * shape.channels;
+    }
+
+    // Row y of picture n, or the maximum of the pairs in rows y and y + 1.
+    void convolve_row(int64_t n, int64_t y, int64_t rows, float* to, int64_t stride, int channels) {
+      const int64_t row = n * p.out_h + y;
+      if (row < band_first || row + rows > band_last) make_strips(n, y);
+      const float* strip = scratch.strips + (row - band_first) * p.stride_h * shape.row;
+      const int shrink = shape.pool == Pool::kPairs ? 2 : 1;
+      Tile t;
+      t.below = p.stride_h * shape.row;
+      t.offsets = scratch.offsets;
+      t.taps = shape.taps;
+      t.activation = &activation;
+      t.in_order = in_order;
+      t.aside = scratch.tile;
+      t.out_stride = stride;
+      for (int i = 0; i < panels.count; ++i) {
+        const Panel panel = panels.get(i);
+        t.weights = panel.b;
+        t.bias = panel.bias;
+        t.columns = smaller(panel.vecs * kLanes, channels - panel.first_column);
+        const TileFunction wide = tile_function<kWide>(shape.pool, panel.vecs);
+        const TileFunction narrow = tile_function<kNarrow>(shape.pool, panel.vecs);
+        for (int64_t k = 0, at = 0; k < cut.wide + cut.narrow; ++k) {
+          const bool is_wide = k < cut.wide;
+          const int64_t pixels = is_wide ? kWide : kNarrow;
+          const int64_t x = larger<int64_t>(0, smaller(at, shape.width - pixels));
+          t.strip = strip + x;
+          t.out = to + x / shrink * stride + panel.first_column;
+          t.pixels = static_cast<int>(smaller(pixels, shape.width) / shrink);
+          (is_wide ? wide : narrow)(t);
+          at += pixels;
+        }
+      }
+    }
+
+    void make_strips(int64_t n, int64_t y) {
+      band_first = n * p.out_h + y;
+      const int64_t count = smaller<int64_t>(kBandRows, p.out_h - y);
+      band_last = band_first + count;
+      const int64_t top = y * p.stride_h - p.pad_top, rows = (count - 1) * p.stride_h + p.kernel_h;
+      for (int64_t i = 0; i < rows; ++i) {
+        float* strip = scratch.strips + i * shape.row;
+        if (top + i < 0 || top + i >= p.in_h) {
+          fill_floats(strip, shape.row, 0.0f);
+          continue;
+        }
+        float* padded = p.stride_w == 1 ? strip : scratch.padded;
+        pad_row(n, top + i, padded);
+        if (p.stride_w == 1) continue;
+        for (int c = 0; c < p.in_c; ++c) {
+          deal(p.stride_w, padded + c * shape.channel, shape.phase, strip + c * shape.channel, shape.phase);
+        }
+      }
+    }
+
+    // Row y of the input, channel by channel, between zeros.
+    void pad_row(int64_t n, int64_t y, float* to) const {
+      const int64_t left = smaller<int64_t>(p.pad_left, shape.channel);
+      const int64_t count = smaller<int64_t>(p.in_w, shape.channel - left), right = left + count;
+      for (int c = 0; c < p.in_c; ++c) {
+        float* row = to + c * shape.channel;
+        fill_floats(row, left, 0.0f);
+        fill_floats(row + right, shape.channel - right, 0.0f);
+      }
+      if (p.planar) {
+        for (int c = 0; c < p.in_c; ++c) {
+          copy_floats(to + c * shape.channel + left, in + ((n * p.in_c + c) * p.in_h + y) * p.in_w, count);
+        }
+        return;
+      }
+      const float* x = in + (n * p.in_h + y) * p.in_w * p.in_stride;
+      if (p.in_stride == p.in_c) return deal(p.in_c, x, count, to + left, shape.channel);
+      for (int64_t i = 0; i < count; ++i) {
+        for (int c = 0; c < p.in_c; ++c) to[c * shape.channel + left + i] = x[i * p.in_stride + c];
+      }
+    }
+
+    // The maxima over windows of rows [first, last) of the ring.
+    void pool_row(int64_t first, int64_t last, float* to) const {
+      for (int64_t px = 0; px < p.pooled_w; ++px, to += p.out_stride) {
+        const int64_t left = px * p.pool_stride_w - p.pool_pad_left;
+        const TapRange columns(left, p.pool_kernel_w, 1, 0, p.out_w);
+        for_channels(p.out_c, [&](auto vectors, int64_t c, int lanes) {
+          constexpr int kVectors = decltype(vectors)::value;
+          Vec best[kVectors];
+          for (int v = 0; v < kVectors; ++v) best[v] = broadcast(-__builtin_inff());
+          for (int64_t i = first; i < last; ++i) {
+            const float* x = ring_row(i) + (left + columns.first) * shape.channels + c;
+            for (int64_t w = columns.first; w < columns.last; ++w, x += shape.channels) {
+              for (int v = 0; v < kVectors; ++v) best[v] = max_nan(best[v], load(x + v * kLanes));
+            }
+          }
+          for (int v = 0; v < kVectors; ++v) store_lanes(to + c + v * kLanes, best[v], lanes);
+        });
+      }
+    }
+  };
+};
+
+}  // namespace EC_ISA
+}  // namespace edgecnn
+
+#endif  // EDGECNN_ALGO_FIRST_CONV_INL_H_
