@@ -98,9 +98,9 @@ class GraphBuilder:
         return name
 
     def constant(self, array: np.ndarray, name: str = "const") -> str:
-        """Adds a constant; returns the (unique) name it got."""
+        """Adds a constant, which may be a view in any order; returns the (unique) name it got."""
         name = self._unique(name, self.values)
-        array = np.ascontiguousarray(array).reshape(np.shape(array))  # ascontiguousarray makes a scalar 1-D
+        array = np.asarray(array)
         self.constants[name] = array
         self._declare(TensorSpec(name, array.shape, array.dtype))
         return name

@@ -23,8 +23,9 @@ class Rewriter:
         self._nodes: dict[str, Node] = {}
         self._makers: dict[str, str] = {}
         self._readers: dict[str, list[str]] = {}
+        self._changed = False
         for node in graph.nodes:
-            self._put(node)
+            self._link(node)
 
     # Questions.
 
@@ -69,7 +70,6 @@ class Rewriter:
     def constant(self, array: np.ndarray, name: str) -> str:
         """Adds a constant; returns the name it got."""
         name = self._fresh(name)
-        array = np.ascontiguousarray(array).reshape(np.shape(array))
         self.constants[name] = array
         self.values[name] = TensorSpec(name, array.shape, array.dtype)
         return name
@@ -132,6 +132,8 @@ class Rewriter:
 
     def finish(self) -> Graph:
         """The edited graph, with nodes in an order that runs and without those that nothing needs."""
+        if not self._changed:
+            return self.graph
         builder = GraphBuilder(self.graph.name, self.graph.metadata.source)
         for name in self.graph.inputs:
             builder.input(name, self.values[name].shape, self.values[name].dtype)
@@ -167,12 +169,18 @@ class Rewriter:
         specs = node.op.infer([self.values[v] for v in node.inputs])
         for value, (shape, dtype) in zip(node.outputs, specs):
             self.values[value] = TensorSpec(value, shape, dtype)
+        self._link(node)
+        self._changed = True
+
+    def _link(self, node: Node) -> None:
+        for value in node.outputs:
             self._makers[value] = node.name
         for value in node.inputs:
             self._readers.setdefault(value, []).append(node.name)
         self._nodes[node.name] = node
 
     def _forget(self, node: Node) -> None:
+        self._changed = True
         for value in node.inputs:
             self._readers[value].remove(node.name)
         for value in node.outputs:

@@ -32,22 +32,18 @@ def pack_conv(w: np.ndarray, b: np.ndarray, groups: int, target: Target) -> tupl
         Per group and panel: [KH * KW * C / groups][width], and the bias padded alike with zeros.
     """
     per_group = w.shape[0] // groups
-    matrix = w.reshape(groups, per_group, -1)
-    k = matrix.shape[2]
     widths = panel_widths(per_group, target)
     padded = sum(widths)
-    full = np.zeros((groups, padded, k), np.float32)
-    full[:, :per_group] = matrix
+    k = w[0].size
     bias = np.zeros((groups, padded), np.float32)
     bias[:, :per_group] = b.reshape(groups, per_group)
-    panels = np.empty(groups * padded * k, np.float32)
+    panels = np.zeros(groups * padded * k, np.float32)
     at = 0
     for group in range(groups):
-        column = 0
-        for width in widths:
-            panels[at : at + width * k] = full[group, column : column + width].T.reshape(-1)
+        for column, width in zip(range(0, per_group, target.nr), widths):
+            filters = w[group * per_group + column : group * per_group + min(column + width, per_group)]
+            panels[at : at + width * k].reshape(k, width)[:, : len(filters)] = filters.reshape(-1, k).T
             at += width * k
-            column += width
     return panels, bias.reshape(-1)
 
 
@@ -84,7 +80,15 @@ WINOGRAD_G = np.array(
 
 def pack_winograd(w: np.ndarray, b: np.ndarray, target: Target) -> tuple[np.ndarray, np.ndarray]:
     """(O, 3, 3, C) and (O,) for the Winograd kernel: 36 frequencies, each panels as `pack_conv` makes of (O, C)."""
-    transformed = np.einsum("ip,opqc,jq->ijoc", WINOGRAD_G, w.astype(np.float64), WINOGRAD_G, optimize=True)
-    frequencies = transformed.astype(np.float32).reshape(36, w.shape[0], 1, 1, w.shape[3])
-    packed = [pack_conv(frequency, b, 1, target) for frequency in frequencies]
-    return np.concatenate([panels for panels, _ in packed]), packed[0][1]
+    channels, widths = w.shape[3], panel_widths(w.shape[0], target)
+    both = np.kron(WINOGRAD_G, WINOGRAD_G)  # of a filter's 9 taps at once
+    panels = np.zeros((36, channels * sum(widths)), np.float32)
+    bias = np.zeros(sum(widths), np.float32)
+    bias[: w.shape[0]] = b
+    for column, width in zip(range(0, w.shape[0], target.nr), widths):  # by panels: temporaries stay small
+        filters = w[column : column + width]
+        taps = filters.astype(np.float64).transpose(1, 2, 3, 0).reshape(9, -1)
+        at = channels * column
+        to = panels[:, at : at + channels * width].reshape(36, channels, width)
+        to[:, :, : len(filters)] = (both @ taps).reshape(36, channels, len(filters))
+    return panels.reshape(-1), bias
