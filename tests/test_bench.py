@@ -17,6 +17,7 @@ from edgecnn.plan.steps import Buffer, View
 
 kernels = bench_script("kernels")
 commits = bench_script("compare_commits")
+accuracy = bench_script("accuracy")
 
 
 def test_kernels_refuses_wrong_results(tmp_path: Path) -> None:
@@ -137,3 +138,28 @@ def test_unknown_commit(capsys: pytest.CaptureFixture[str]) -> None:
     assert commits.main(["no-such-commit", "HEAD"]) == 1
     captured = capsys.readouterr()
     assert captured.out == "" and "no-such-commit" in captured.err
+
+
+def test_accuracy(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cfg = tmp_path / "small.cfg"
+    cfg.write_text(
+        "[net]\nwidth=16\nheight=16\nchannels=3\n"
+        + "[convolutional]\nfilters=20\nsize=3\npad=1\nactivation=leaky\n" * 2
+        + "[maxpool]\nsize=2\nstride=2\n[convolutional]\nfilters=20\ngroups=20\nsize=3\npad=1\nactivation=linear\n"
+        "[connected]\noutput=5\nactivation=linear\n"
+    )
+    monkeypatch.delenv("EDGECNN_CONV", raising=False)
+    assert accuracy.main([str(cfg), "--weights", "random"]) == 0
+    printed = capsys.readouterr().out
+    for algorithm in ("Conv ", "Dense ", "DwConv ", "Winograd "):
+        assert f"\n  {algorithm}" in printed
+    assert "auto " in printed and "gemm " in printed and "winograd " in printed
+    monkeypatch.setattr(accuracy, "relative_error", lambda got, want: 1e-4)
+    assert accuracy.main([str(cfg), "--weights", "random"]) == 1
+
+
+def test_relative_error() -> None:
+    want = np.array([1.0, -4.0])
+    assert accuracy.relative_error(want, want) == 0
+    assert accuracy.relative_error(np.array([1.0, -3.0]), want) == 0.25
+    assert accuracy.relative_error(np.array([1.0, np.nan]), want) == float("inf")
