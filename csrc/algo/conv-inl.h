@@ -9,6 +9,7 @@
 #define EDGECNN_ALGO_CONV_INL_H_
 
 #include "gemm/igemm-inl.h"
+#include "gemm/row-inl.h"
 
 namespace edgecnn {
 namespace EC_ISA {
@@ -68,7 +69,14 @@ struct ConvStep {
     return s;
   }
 
+  // A single pixel, a fully connected layer, of which several panels are taken together.
+  static EC_INLINE bool is_row(const ConvParams& p) {
+    return kRowPanels > 1 && int64_t{p.batch} * p.out_h * p.out_w == 1 && p.kernel_h * p.kernel_w == 1 &&
+           p.pad_top == 0 && p.pad_left == 0 && p.groups == 1;
+  }
+
   static int64_t items(const ConvParams& p) {
+    if (is_row(p)) return ceil_div(panel_count(p), kRowPanels);
     const int64_t tiles = tile_cut(p).tiles;
     return tiles >= kManyTiles ? ceil_div(tiles, tiles_per_item(tiles)) : tiles * panel_count(p);
   }
@@ -77,6 +85,10 @@ struct ConvStep {
 
   static void run(const ConvParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     Worker w(p, args);
+    if (is_row(p)) {
+      for (int64_t i = begin; i < end; ++i) w.panels_of_row(static_cast<int>(i) * kRowPanels);
+      return;
+    }
     const int64_t tiles = w.cut.tiles;
     if (tiles >= kManyTiles) {
       // Panel by panel over as many tiles as keep what they read and write in the second-level cache.
@@ -219,6 +231,41 @@ struct ConvStep {
           t.out = out + unit * p.out_stride + channel;
           (count > cut.base ? compute_longer : compute)(t);
         }
+      }
+    }
+
+    // Computes up to kRowPanels panels from `first` on of the only pixel.
+    void panels_of_row(int first) {
+      const Panel panel = panels.get(first);
+      const int columns = smaller(kRowPanels * kPanelWidth, p.out_c - panel.first_column);
+      const int whole = columns / kPanelWidth, rest = columns % kPanelWidth;
+      Tile t;
+      t.run_count = 1;
+      t.run_length = p.in_c;
+      t.runs = scratch.tap_runs;
+      t.a = &in;
+      t.a_step = 0;
+      t.a_offset = 0;
+      t.b = panel.b;
+      t.prefetch = panel.b;
+      t.start = panel.bias;
+      t.start_step = 0;
+      t.partial = nullptr;
+      t.residual = &residual;
+      t.residual_offset = panel.first_column;
+      t.out = out + panel.first_column;
+      t.out_stride = p.out_stride;
+      t.columns = whole * kPanelWidth;
+      t.epilogue = &epilogue;
+      if (whole > 0) row_function(whole)(t);
+      if (rest > 0) {
+        const int done = whole * kPanelWidth;
+        t.b += panels.k * done;
+        t.start += done;
+        t.residual_offset += done;
+        t.out += done;
+        t.columns = rest;
+        tile_function(1, static_cast<int>(ceil_div(rest, kLanes)))(t);
       }
     }
 

@@ -275,6 +275,19 @@ int test_convs(const Target& t) {
       test_conv(t, p, count++);
     }
   }
+  // One row of so many panels that several are taken together, whole and not.
+  for (int panels = 1; panels <= 9; ++panels) {
+    for (const int rest : {0, 1, t.lanes, t.nr - 1}) {
+      ConvParams p{};
+      p.batch = p.in_h = p.out_h = p.in_w = p.out_w = 1;
+      p.kernel_h = p.kernel_w = p.stride_h = p.stride_w = p.dilation_h = p.dilation_w = p.groups = 1;
+      p.in_c = p.in_stride = pick(1, 70);
+      p.out_c = p.out_stride = p.residual_stride = panels * t.nr + rest;
+      p.residual = panels % 3;
+      choose_activation(&p.act, &p.alpha, &p.beta);
+      test_conv(t, p, count++);
+    }
+  }
   return count;
 }
 
