@@ -83,7 +83,7 @@ def run_on(core: str, build: Path, graph: Graph, inputs: dict[str, np.ndarray], 
 
 
 @pytest.mark.parametrize("core", CORES)
-@pytest.mark.parametrize("program", ["kernel_test", "algo_test", "vision_test"])
+@pytest.mark.parametrize("program", ["kernel_test", "algo_test", "vision_test", "thread_test"])
 def test_kernels(arm_build: Path, program: str, core: str) -> None:
     print(emulate(core, arm_build / program))
 

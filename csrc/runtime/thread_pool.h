@@ -1,8 +1,11 @@
 // A pool of threads that share the items of one step at a time.
 //
-// Items are claimed in chunks, so that big and little cores finish together. Between steps a worker spins for
-// a bounded time, then sleeps: there is no busy core between frames. Publishing a step never waits for a
-// worker that is slow to wake; it simply finds nothing left.
+// Each thread has a share of its own: neighbouring items, the same part of the picture from step to step, so
+// that it finds in its cache what it wrote in the step before. It claims half of what is left of its share at
+// a time; who has finished takes halves from the ends of the others' shares, so that big and little cores
+// finish together. Between steps a worker spins for a bounded time, then sleeps: there is no busy core
+// between frames. Publishing a step never waits for a worker that is slow to wake; it simply finds nothing
+// left.
 #ifndef EDGECNN_RUNTIME_THREAD_POOL_H_
 #define EDGECNN_RUNTIME_THREAD_POOL_H_
 
