@@ -38,6 +38,7 @@ struct FirstConvStep {
 #else
   static constexpr int kWide = kTileRows, kNarrow = kTileRows == 12 ? 8 : 4;
 #endif
+  static constexpr int kMostPoolRows = 16;  // as validated
   // Rows of the convolution whose strips are made together; even, for pairs of rows.
   static constexpr int kBandRows = 8;
   // Items to be made where rows suffice. Fewer where windows of the pool overlap: rows at the border of two
@@ -109,7 +110,9 @@ struct FirstConvStep {
     s.strips = reinterpret_cast<float*>(take(shape.rows * shape.row));
     s.tile = reinterpret_cast<float*>(take(kWide * kPanelWidth));
     s.ring = reinterpret_cast<float*>(
-        take(shape.pool == Pool::kWindows ? p.pool_kernel_h * shape.width * shape.channels : 0));
+        take(shape.pool == Pool::kWindows
+                 ? Panels::groups_to_count(p.out_c, 1) * p.pool_kernel_h * shape.width * kPanelWidth
+                 : 0));
     s.bytes = at;
     return s;
   }
@@ -378,59 +381,85 @@ struct FirstConvStep {
       float* to = out + row * p.pooled_w * p.out_stride;
       switch (shape.pool) {
         case Pool::kNone:
-          return convolve_row(n, y, 1, to, p.out_stride, p.out_c);
+          need_strips(n, y, 1);
+          for (int i = 0; i < panels.count; ++i)
+            convolve_row(panels.get(i), n * p.out_h + y, to, p.out_stride, p.out_c);
+          return;
         case Pool::kPairs:
-          return convolve_row(n, 2 * y, 2, to, p.out_stride, p.out_c);
-        case Pool::kWindows: {
-          const TapRange down(y * p.pool_stride_h - p.pool_pad_top, p.pool_kernel_h, 1, 0, p.out_h);
-          const int64_t top = n * p.out_h + y * p.pool_stride_h - p.pool_pad_top;
-          const int64_t first = top + down.first, last = top + down.last;
-          for (int64_t i = larger(first, ring_last); i < last; ++i) {
-            convolve_row(n, i - n * p.out_h, 1, ring_row(i), shape.channels,
-                         static_cast<int>(shape.channels));
+          need_strips(n, 2 * y, 2);
+          for (int i = 0; i < panels.count; ++i) {
+            convolve_row(panels.get(i), n * p.out_h + 2 * y, to, p.out_stride, p.out_c);
           }
-          if (first < last) ring_last = last;
-          pool_row(first, last, to);
-        }
+          return;
+        case Pool::kWindows:
+          return window_row(n, y, to);
       }
     }
 
-    float* ring_row(int64_t row) const {
-      return scratch.ring + row % p.pool_kernel_h * shape.width * shape.channels;
+    // A row of maxima over windows. Panel by panel, so that rows of the convolution are still near when the
+    // maxima are taken.
+    void window_row(int64_t n, int64_t y, float* to) {
+      const TapRange down(y * p.pool_stride_h - p.pool_pad_top, p.pool_kernel_h, 1, 0, p.out_h);
+      const int64_t top = n * p.out_h + y * p.pool_stride_h - p.pool_pad_top;
+      const int64_t first = top + down.first, last = top + down.last;
+      int64_t row = smaller(larger(first, ring_last), last);
+      if (first < last) ring_last = last;
+      do {
+        const int64_t next = smaller(last, row + kBandRows);
+        if (row < next) need_strips(n, row - n * p.out_h, next - row);
+        for (int i = 0; i < panels.count; ++i) {
+          const Panel panel = panels.get(i);
+          for (int64_t r = row; r < next; ++r)
+            convolve_row(panel, r, ring_row(i, r), kPanelWidth, shape.channels);
+          if (next < last) continue;
+          const auto pool = last - first == 3
+                                ? (panel.vecs == 1 ? &Worker::pool_row<1, 3> : &Worker::pool_row<2, 3>)
+                                : (panel.vecs == 1 ? &Worker::pool_row<1, 0> : &Worker::pool_row<2, 0>);
+          (this->*pool)(i, panel, first, last, to + panel.first_column);
+        }
+        row = next;
+      } while (row < last);
     }
 
-    // Row y of picture n, or the maximum of the pairs in rows y and y + 1.
-    void convolve_row(int64_t n, int64_t y, int64_t rows, float* to, int64_t stride, int channels) {
-      const int64_t row = n * p.out_h + y;
-      if (row < band_first || row + rows > band_last) make_strips(n, y);
+    float* ring_row(int panel, int64_t row) const {
+      return scratch.ring + (panel * p.pool_kernel_h + row % p.pool_kernel_h) * shape.width * kPanelWidth;
+    }
+
+    // A panel's part of a row of the convolution, counted over the batch, or of the maxima over pairs in it
+    // and the next one; `channels` of all panels are written.
+    void convolve_row(const Panel& panel, int64_t row, float* to, int64_t stride, int64_t channels) const {
       const float* strip = scratch.strips + (row - band_first) * p.stride_h * shape.row;
       const int shrink = shape.pool == Pool::kPairs ? 2 : 1;
       Tile t;
       t.below = p.stride_h * shape.row;
       t.offsets = scratch.offsets;
       t.taps = shape.taps;
+      t.weights = panel.b;
+      t.bias = panel.bias;
       t.activation = &activation;
       t.in_order = in_order;
       t.aside = scratch.tile;
       t.out_stride = stride;
-      for (int i = 0; i < panels.count; ++i) {
-        const Panel panel = panels.get(i);
-        t.weights = panel.b;
-        t.bias = panel.bias;
-        t.columns = smaller(panel.vecs * kLanes, channels - panel.first_column);
-        const TileFunction wide = tile_function<kWide>(shape.pool, panel.vecs);
-        const TileFunction narrow = tile_function<kNarrow>(shape.pool, panel.vecs);
-        for (int64_t k = 0, at = 0; k < cut.wide + cut.narrow; ++k) {
-          const bool is_wide = k < cut.wide;
-          const int64_t pixels = is_wide ? kWide : kNarrow;
-          const int64_t x = larger<int64_t>(0, smaller(at, shape.width - pixels));
-          t.strip = strip + x;
-          t.out = to + x / shrink * stride + panel.first_column;
-          t.pixels = static_cast<int>(smaller(pixels, shape.width) / shrink);
-          (is_wide ? wide : narrow)(t);
-          at += pixels;
-        }
+      t.columns = static_cast<int>(smaller<int64_t>(panel.vecs * kLanes, channels - panel.first_column));
+      if (shape.pool != Pool::kWindows) to += panel.first_column;
+      const TileFunction wide = tile_function<kWide>(shape.pool, panel.vecs);
+      const TileFunction narrow = tile_function<kNarrow>(shape.pool, panel.vecs);
+      for (int64_t k = 0, at = 0; k < cut.wide + cut.narrow; ++k) {
+        const bool is_wide = k < cut.wide;
+        const int64_t pixels = is_wide ? kWide : kNarrow;
+        const int64_t x = larger<int64_t>(0, smaller(at, shape.width - pixels));
+        t.strip = strip + x;
+        t.out = to + x / shrink * stride;
+        t.pixels = static_cast<int>(smaller(pixels, shape.width) / shrink);
+        (is_wide ? wide : narrow)(t);
+        at += pixels;
       }
+    }
+
+    // Has the strips for `count` rows of picture n from y on at hand.
+    void need_strips(int64_t n, int64_t y, int64_t count) {
+      const int64_t row = n * p.out_h + y;
+      if (row < band_first || row + count > band_last) make_strips(n, y);
     }
 
     void make_strips(int64_t n, int64_t y) {
@@ -475,23 +504,34 @@ struct FirstConvStep {
       }
     }
 
-    // The maxima over windows of rows [first, last) of the ring.
-    void pool_row(int64_t first, int64_t last, float* to) const {
+    // The maxima over windows of rows [first, last) of a panel's ring: kRows of them, where that is not 0.
+    // Neighbouring windows often share a column, whose maximum is kept.
+    template <int NV, int kRows>
+    void pool_row(int index, const Panel& panel, int64_t first, int64_t last, float* to) const {
+      const float* rows[kRows > 0 ? kRows : kMostPoolRows];
+      const int64_t count = kRows > 0 ? kRows : last - first;
+      for (int64_t i = 0; i < count; ++i) rows[i] = ring_row(index, first + i);
+      Vec held[NV] = {};
+      int64_t held_at = -1;
       for (int64_t px = 0; px < p.pooled_w; ++px, to += p.out_stride) {
         const int64_t left = px * p.pool_stride_w - p.pool_pad_left;
         const TapRange columns(left, p.pool_kernel_w, 1, 0, p.out_w);
-        for_channels(p.out_c, [&](auto vectors, int64_t c, int lanes) {
-          constexpr int kVectors = decltype(vectors)::value;
-          Vec best[kVectors];
-          for (int v = 0; v < kVectors; ++v) best[v] = broadcast(-__builtin_inff());
-          for (int64_t i = first; i < last; ++i) {
-            const float* x = ring_row(i) + (left + columns.first) * shape.channels + c;
-            for (int64_t w = columns.first; w < columns.last; ++w, x += shape.channels) {
-              for (int v = 0; v < kVectors; ++v) best[v] = max_nan(best[v], load(x + v * kLanes));
+        Vec best[NV];
+        for (int v = 0; v < NV; ++v) best[v] = broadcast(-__builtin_inff());
+        for (int64_t x = left + columns.first; x < left + columns.last; ++x) {
+          if (x != held_at) {
+            for (int v = 0; v < NV; ++v) held[v] = broadcast(-__builtin_inff());
+            for (int64_t i = 0; i < count; ++i) {
+              for (int v = 0; v < NV; ++v) {
+                const Vec cell = load(rows[i] + x * kPanelWidth + v * kLanes);
+                held[v] = kRows > 0 && i == 0 ? cell : max_nan(held[v], cell);
+              }
             }
+            held_at = x;
           }
-          for (int v = 0; v < kVectors; ++v) store_lanes(to + c + v * kLanes, best[v], lanes);
-        });
+          for (int v = 0; v < NV; ++v) best[v] = max_nan(best[v], held[v]);
+        }
+        store_columns<NV>(to, best, panel.columns);
       }
     }
   };

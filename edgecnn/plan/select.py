@@ -12,8 +12,8 @@ The kernel for first layers reads up to four channels as they lie, NHWC or NCHW,
 whatever its window. It does the same multiply-adds as the matrix product without its pointers, on tiles of neighbouring
 pixels of a row, which a short row leaves unused in part.
 
-The environment variable ``EDGECNN_CONV`` decides between the last two wherever both can run: ``gemm`` for the matrix
-product, ``winograd``, or ``auto`` (the default) for the cheaper one.
+The environment variable ``EDGECNN_CONV`` overrides the choice: ``gemm`` for the matrix product wherever Winograd or the
+kernel for first layers could run, ``winograd`` for that wherever it can, or ``auto`` (the default) for the cheapest.
 """
 
 from __future__ import annotations
