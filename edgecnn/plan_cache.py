@@ -1,8 +1,8 @@
 """Compiled plans on disk, so that a model is planned once on a machine and mapped from then on.
 
 An entry is an ``.ecnn`` file in ``$EDGECNN_CACHE`` (default: ``~/.cache/edgecnn/plans``). Its pages are shared by all
-processes that run the model. Together the entries have at most `LIMIT` bytes; the least recently used make room.
-``EDGECNN_CACHE=off`` and ``edgecnn.load(..., cache=False)`` do without.
+processes that run the model. Together the entries have at most `LIMIT` bytes; the least recently used make room. A
+plan of more than `MOST_OF_ONE` is not kept. ``EDGECNN_CACHE=off`` and ``edgecnn.load(..., cache=False)`` do without.
 
 **A stale plan is never used.** The name of an entry is a hash of everything that the plan was made from: of each file
 its path, device, inode, size and both times (the time of change cannot be set back by anybody), the version, sources
@@ -35,7 +35,8 @@ import edgecnn
 from edgecnn.mapping import map_file
 
 FOLDER = "EDGECNN_CACHE"
-LIMIT = 256 << 20
+LIMIT = 512 << 20
+MOST_OF_ONE = LIMIT // 2  # so that one large model does not push out all others
 SETTLED_SECONDS = 3.0  # FAT keeps times in steps of two seconds
 ABANDONED_SECONDS = 3600.0
 SUFFIX, DRAFT_SUFFIX = ".ecnn", ".part"
@@ -140,7 +141,7 @@ class Draft:
     def keep(self, name: str) -> None:
         """Makes it the plan of that name, if it is not too large."""
         try:
-            if os.stat(self._path).st_size <= LIMIT:
+            if os.stat(self._path).st_size <= MOST_OF_ONE:
                 os.replace(self._path, os.path.join(self._place, name + SUFFIX))
                 _make_room()
         except OSError:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -490,3 +493,28 @@ def test_truncated_and_flipped_files(data_dir):
             import_onnx(broken)
         except EdgeCNNError as error:
             assert "model.onnx" in str(error)
+
+
+def test_reading_needs_no_package_and_copies_no_weights(tmp_path):
+    graph = tmp_path / "net.onnx"
+    w = np.random.default_rng(0).standard_normal((64, 32, 3, 3)).astype(np.float32)
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
+    values = [onnx.helper.make_tensor_value_info(n, 1, [1, c, 8, 8]) for n, c in (("x", 32), ("y", 64))]
+    made = onnx.helper.make_graph([node], "net", values[:1], values[1:], [onnx.numpy_helper.from_array(w, "w")])
+    onnx.save(onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 17)]), graph)
+    code = (
+        "import sys\n"
+        "sys.modules['onnx'] = None\n"
+        "from edgecnn.importers import import_model\n"
+        "from edgecnn.mapping import release\n"
+        f"graph = import_model({str(graph)!r})\n"
+        "(w,) = [a for a in graph.constants.values() if a.ndim == 4]\n"
+        "total = float(w.sum())\n"
+        "release(w)\n"
+        "assert float(w.sum()) == total\n"
+        "print(w.flags.owndata, w.flags.writeable, total)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    owns, writeable, total = run.stdout.split()
+    assert (owns, writeable) == ("False", "False")
+    assert abs(float(total) - float(w.sum())) < 1e-3

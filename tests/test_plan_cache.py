@@ -176,7 +176,7 @@ def test_least_recently_used_plans_make_room(folder: Path, model: Path, monkeypa
     compiled._loaded.clear()
     edgecnn.load(model, input_shapes=shapes[2], backend="native").close()
     assert [p.stem for p in plans(folder)] == sorted(n for n in (names[0], names[2]) if n)
-    monkeypatch.setattr(plan_cache, "LIMIT", size // 2)
+    monkeypatch.setattr(plan_cache, "MOST_OF_ONE", size // 2)
     compiled._loaded.clear()
     for path in plans(folder):
         path.unlink()

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgecnn.graph import ops
 from edgecnn.graph.ir import Graph, Node
+from edgecnn.mapping import release
 from edgecnn.passes.rewrite import Rewriter
 
 
@@ -37,6 +38,7 @@ def _absorb(rw: Rewriter, reshape: Node, transpose: Node) -> None:
     for layer in layers:
         w = rw.constants[layer.inputs[1]]
         columns = w.reshape(w.shape[0], *shape[1:]).transpose(back).reshape(w.shape)
+        release(w)
         rw.update(layer, inputs=[layer.inputs[0], rw.constant(columns, layer.inputs[1]), layer.inputs[2]])
     rw.update(reshape, inputs=transpose.inputs)
 

@@ -29,10 +29,12 @@ def gemm(c: Context) -> None:
             product = c.add(ops.Binary("mul"), [product, c.scalar(alpha)], "scaled")
         add_c(c, product, beta if with_c else 0)
         return
-    scale = np.float32(alpha)
-    weights = c.converted(
-        1, ("matrix", trans_b, alpha), lambda w: np.asarray((w if trans_b else w.T) * scale, np.float32)
-    )
+
+    def matrix(w: np.ndarray) -> np.ndarray:
+        w = w if trans_b else w.T
+        return w if alpha == 1 else w * np.float32(alpha)  # usually a view of the file
+
+    weights = c.converted(1, ("matrix", trans_b, alpha), matrix)
     in_bias = with_c and c.is_known(2) and c.shape(2) in ((), (1,), (columns,), (1, 1), (1, columns))
     bias = np.zeros(columns, np.float32)
     if in_bias:
