@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn import _core
-from edgecnn.errors import InputError
-from edgecnn.plan.target import TARGETS
+from edgecnn.errors import BackendError, InputError
+from edgecnn.plan.target import TARGETS, host_target
 from edgecnn.predictor import check_threads
 
 KIB = 1024
@@ -90,6 +90,15 @@ def test_hardware_threads_of_one_core_count_once(tmp_path: Path) -> None:
     assert _core.count_physical_cores(str(tmp_path), [1, 5]) == 1
     assert _core.count_physical_cores(str(tmp_path), [1, 6]) == 2
     assert _core.count_physical_cores(str(tmp_path / "absent"), [0, 1, 2]) == 3
+
+
+def test_forced_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("Cortex-A53", "cortex-a72"):
+        monkeypatch.setenv("EDGECNN_UARCH", name)
+        assert _core.check_forced_core() == ""
+    monkeypatch.setenv("EDGECNN_UARCH", "z80")
+    with pytest.raises(BackendError, match="EDGECNN_UARCH=z80: choose one of Cortex-A53, "):
+        host_target()
 
 
 def test_threads() -> None:

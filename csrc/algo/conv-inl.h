@@ -41,7 +41,7 @@ struct ConvStep {
     return p.pool ? int64_t{p.batch} * (p.out_h / 2) * (p.out_w / 2) : int64_t{p.batch} * p.out_h * p.out_w;
   }
   static EC_INLINE TileCut tile_cut(const ConvParams& p) {
-    return TileCut::make(units(p), p.pool ? kTileRows / 4 : kTileRows);
+    return TileCut::make_tiles(units(p), p.pool ? kTileRows / 4 : kTileRows);
   }
   static EC_INLINE int panel_count(const ConvParams& p) {
     return Panels::groups_to_count(p.out_c / p.groups, p.groups);
@@ -130,6 +130,7 @@ struct ConvStep {
     const float* residual;
     float* out;
     Scratch scratch;
+    CoreClass core;
     Epilogue epilogue;
     Panels panels;
     TileCut cut;
@@ -148,6 +149,7 @@ struct ConvStep {
           residual(static_cast<const float*>(args.in[3])),
           out(static_cast<float*>(args.out[0])),
           scratch(layout(params, args.scratch)),
+          core(args.core),
           panels(Panels::make(int64_t{params.kernel_h} * params.kernel_w * (params.in_c / params.groups),
                               params.out_c / params.groups, params.groups, args.in[1], args.in[2])),
           cut(tile_cut(params)),
@@ -209,9 +211,9 @@ struct ConvStep {
       t.out_stride = p.out_stride;
       t.columns = panel.columns;
       t.epilogue = &epilogue;
+      t.core = core;
       const TileFunction compute = tile_function(static_cast<int>(cut.base) * pixels, panel.vecs);
-      const TileFunction compute_longer =
-          cut.longer ? tile_function(static_cast<int>(cut.base + 1) * pixels, panel.vecs) : compute;
+      const TileFunction compute_other = tile_function(static_cast<int>(cut.other()) * pixels, panel.vecs);
       for (int h = 0; h < p.kernel_h; h += rows_at_once) {
         first_h = h;
         last_h = smaller(p.kernel_h, h + rows_at_once);
@@ -229,7 +231,7 @@ struct ConvStep {
           t.start_step = h == 0 ? 0 : width;
           t.partial = last_h < p.kernel_h ? partial : nullptr;
           t.out = out + unit * p.out_stride + channel;
-          (count > cut.base ? compute_longer : compute)(t);
+          (count == cut.base ? compute : compute_other)(t);
         }
       }
     }

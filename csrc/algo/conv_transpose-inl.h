@@ -67,9 +67,10 @@ struct ConvTransposeStep {
       t.out_stride = int64_t{p.stride_w} * p.out_stride;
       t.columns = panel.columns;
       t.epilogue = &epilogue;
+      t.core = args.core;
       for (int phase = 0; phase < p.stride_w && phase < p.out_w; ++phase) {
         const int count = static_cast<int>(ceil_div(p.out_w - phase, p.stride_w));
-        const TileCut cut = TileCut::make(count, kTileRows);
+        const TileCut cut = TileCut::make_tiles(count, kTileRows);
         for (int64_t tile = 0; tile < cut.tiles; ++tile) {
           const int first = static_cast<int>(cut.start(tile)),
                     n = static_cast<int>(cut.start(tile + 1)) - first;

@@ -29,16 +29,16 @@ struct MatMulStep {
       float* c = static_cast<float*>(args.out[0]) + batch * p.m * p.n;
       const int column = static_cast<int>(i / row_blocks % panels) * kPanelWidth;
       const int row = static_cast<int>(i % row_blocks) * kRows;
-      block(p, a, b, c, row, smaller(p.m, row + kRows), column, static_cast<float*>(args.scratch));
+      block(p, a, b, c, row, smaller(p.m, row + kRows), column, args);
     }
   }
 
  private:
   static void block(const MatMulParams& p, const float* a, const float* b, float* c, int row, int last_row,
-                    int column, float* scratch) {
+                    int column, const StepArgs& args) {
     Epilogue epilogue;
     make_epilogue(UnaryKind::k_identity, 0.0f, 0.0f, /*residual=*/0, /*pool=*/0, &epilogue);
-    float* zeros = scratch;
+    float* zeros = static_cast<float*>(args.scratch);
     float* sums = zeros + kPanelWidth;
     float* packed = sums + kRows * kPanelWidth;
     for (int j = 0; j < kPanelWidth; ++j) zeros[j] = 0.0f;
@@ -58,6 +58,7 @@ struct MatMulStep {
     t.out_stride = p.n;
     t.columns = columns;
     t.epilogue = &epilogue;
+    t.core = args.core;
     for (int k = 0; k == 0 || k < p.k; k += kDepth) {
       t.run_length = smaller(kDepth, p.k - k);
       t.a_offset = k;

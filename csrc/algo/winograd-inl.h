@@ -64,7 +64,7 @@ struct WinogradStep {
       depth = round_up(p.in_c, kLanes);
       input_step = round_up(kTileRows * depth, kLineFloats) + kLineFloats;
       panels = Panels::groups_to_count(p.out_c, 1);
-      groups = TileCut::make(int64_t{p.batch} * tiles_h * tiles_w, kTileRows);
+      groups = TileCut::make_tiles(int64_t{p.batch} * tiles_h * tiles_w, kTileRows);
       const int64_t fit = kInputFloats / (kFrequencies * input_step);
       blocks = TileCut::make(groups.tiles, static_cast<int>(larger(fit, kFewestGroups)));
       most_groups = blocks.base + (blocks.longer > 0);
@@ -185,6 +185,7 @@ struct WinogradStep {
     const float* bias;
     const float* residual;
     float* out;
+    const CoreClass core;
     Epilogue epilogue;
     int64_t first_group, last_group;  // of the block at hand
 
@@ -196,7 +197,8 @@ struct WinogradStep {
           weights(static_cast<const float*>(args.in[1])),
           bias(static_cast<const float*>(args.in[2])),
           residual(static_cast<const float*>(args.in[3])),
-          out(static_cast<float*>(args.out[0])) {
+          out(static_cast<float*>(args.out[0])),
+          core(args.core) {
       make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, p.residual, p.pool, &epilogue);
       for (int i = 0; i < kPanelWidth; ++i) scratch.zeros[i] = 0.0f;
       for (int64_t g = 0; g < shape.most_groups; ++g) {
@@ -301,6 +303,7 @@ struct WinogradStep {
       t.run_count = 1;
       t.run_length = p.in_c;
       t.runs = &run;
+      t.core = core;
       for (int f = 0; f < kFrequencies; ++f) {
         const Panels panels = Panels::make(k, p.out_c, 1, weights + f * round_up(p.out_c, kLanes) * k, bias);
         t.a_offset = f * shape.input_step;
@@ -311,13 +314,11 @@ struct WinogradStep {
           t.prefetch = panel.b + k * panel.vecs * kLanes;
           t.a = scratch.rows;
           t.partial = scratch.products + ((n - first_panel) * kFrequencies + f) * kProductStep;
-          // The groups with a row more come first.
-          const int64_t longer = smaller(last_group, larger(shape.groups.longer, first_group));
           const TileFunction compute = tile_function(static_cast<int>(shape.groups.base), panel.vecs);
-          const TileFunction compute_longer =
-              longer > first_group ? tile_function(rows_of(first_group), panel.vecs) : compute;
+          const TileFunction compute_other =
+              tile_function(static_cast<int>(shape.groups.other()), panel.vecs);
           for (int64_t g = first_group; g < last_group; ++g) {
-            (g < longer ? compute_longer : compute)(t);
+            (rows_of(g) == shape.groups.base ? compute : compute_other)(t);
             t.a += kTileRows;
             t.partial += group_floats;
           }

@@ -231,6 +231,8 @@ void bind_runtime(py::module_& m) {
         return cache_sizes(read_cache_sizes(cpu_folder, midrs.empty() ? 0 : midrs[0]));
       },
       py::arg("cpu_folder"), py::arg("cpuinfo") = "", "(L1 data, L2 of one core) in bytes");
+  m.def("check_forced_core", check_forced_core,
+        "The complaint about the value of EDGECNN_UARCH, or an empty string");
   m.def("count_physical_cores", count_physical_cores, py::arg("cpu_folder"), py::arg("cpus"),
         "Physical cores that these processors belong to");
   py::class_<LoadedProgram, std::shared_ptr<LoadedProgram>>(m, "Program", "A checked program (.ecnn)")

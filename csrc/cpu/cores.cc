@@ -1,5 +1,7 @@
 #include "cpu/cores.h"
 
+#include <strings.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <set>
@@ -10,6 +12,9 @@
 #if defined(__linux__)
 #include <sched.h>
 #endif
+#if defined(__linux__) && defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 
 namespace edgecnn {
 namespace {
@@ -19,18 +24,26 @@ constexpr size_t KiB = 1024;
 
 // A second-level cache that cores share counts by each core's part.
 constexpr CoreDesign kDesigns[] = {
-    {kArm, 0xD03, "Cortex-A53", {32 * KiB, 128 * KiB}},  // Pi 3, Zero 2 W: 512 KiB for four
-    {kArm, 0xD04, "Cortex-A35", {32 * KiB, 128 * KiB}},
-    {kArm, 0xD05, "Cortex-A55", {32 * KiB, 128 * KiB}},
-    {kArm, 0xD07, "Cortex-A57", {32 * KiB, 512 * KiB}},  // Jetson Nano: 2 MiB for four
-    {kArm, 0xD08, "Cortex-A72", {32 * KiB, 256 * KiB}},  // Pi 4: 1 MiB for four
-    {kArm, 0xD09, "Cortex-A73", {32 * KiB, 256 * KiB}},
-    {kArm, 0xD0A, "Cortex-A75", {64 * KiB, 256 * KiB}},
-    {kArm, 0xD0B, "Cortex-A76", {64 * KiB, 512 * KiB}},  // Pi 5: its own
-    {kArm, 0xD0C, "Neoverse-N1", {64 * KiB, 1024 * KiB}},
-    {kArm, 0xD40, "Neoverse-V1", {64 * KiB, 1024 * KiB}},
-    {kArm, 0xD41, "Cortex-A78", {64 * KiB, 256 * KiB}},
-    {kArm, 0xD42, "Cortex-A78AE", {64 * KiB, 256 * KiB}},  // Jetson Orin
+    {kArm,
+     0xD03,
+     "Cortex-A53",
+     CoreClass::kInOrder,
+     {32 * KiB, 128 * KiB}},  // Pi 3, Zero 2 W: 512 KiB for four
+    {kArm, 0xD04, "Cortex-A35", CoreClass::kInOrder, {32 * KiB, 128 * KiB}},
+    {kArm, 0xD05, "Cortex-A55", CoreClass::kInOrder, {32 * KiB, 128 * KiB}},
+    {kArm,
+     0xD07,
+     "Cortex-A57",
+     CoreClass::kOutOfOrder,
+     {32 * KiB, 512 * KiB}},  // Jetson Nano: 2 MiB for four
+    {kArm, 0xD08, "Cortex-A72", CoreClass::kOutOfOrder, {32 * KiB, 256 * KiB}},  // Pi 4: 1 MiB for four
+    {kArm, 0xD09, "Cortex-A73", CoreClass::kOutOfOrder, {32 * KiB, 256 * KiB}},
+    {kArm, 0xD0A, "Cortex-A75", CoreClass::kOutOfOrder, {64 * KiB, 256 * KiB}},
+    {kArm, 0xD0B, "Cortex-A76", CoreClass::kOutOfOrder, {64 * KiB, 512 * KiB}},  // Pi 5: its own
+    {kArm, 0xD0C, "Neoverse-N1", CoreClass::kOutOfOrder, {64 * KiB, 1024 * KiB}},
+    {kArm, 0xD40, "Neoverse-V1", CoreClass::kOutOfOrder, {64 * KiB, 1024 * KiB}},
+    {kArm, 0xD41, "Cortex-A78", CoreClass::kOutOfOrder, {64 * KiB, 256 * KiB}},
+    {kArm, 0xD42, "Cortex-A78AE", CoreClass::kOutOfOrder, {64 * KiB, 256 * KiB}},  // Jetson Orin
 };
 
 std::string trimmed(const std::string& text) {
@@ -55,6 +68,45 @@ std::vector<int> allowed_cpus() {
       cpus.push_back(static_cast<int>(i));
   }
   return cpus;
+}
+
+// Where /proc/cpuinfo does not tell: the kernel answers for the register where it says so (HWCAP_CPUID).
+std::vector<uint64_t> midr_of_this_core() {
+#if defined(__linux__) && defined(__aarch64__)
+  if (getauxval(AT_HWCAP) & (1ul << 11)) {
+    uint64_t midr;
+    __asm__("mrs %0, midr_el1" : "=r"(midr));
+    return {midr};
+  }
+#endif
+  return {};
+}
+
+CoreClass class_of(uint64_t midr) {
+  const CoreDesign* design = find_core_design(midr);
+  return design ? design->core_class : CoreClass::kOutOfOrder;
+}
+
+// The design that EDGECNN_UARCH names; nullptr where it is not set, or names none.
+const CoreDesign* forced_design() {
+  const char* name = std::getenv("EDGECNN_UARCH");
+  if (!name) return nullptr;
+  for (const CoreDesign& design : kDesigns) {
+    if (strcasecmp(design.name, name) == 0) return &design;
+  }
+  return nullptr;
+}
+
+// One class for each processor, or a single one for all.
+std::vector<CoreClass> find_classes() {
+  if (const CoreDesign* design = forced_design()) return {design->core_class};
+  std::vector<CoreClass> classes;
+  for (const uint64_t midr : host_midrs()) classes.push_back(class_of(midr));
+  if (classes.empty()) return {CoreClass::kOutOfOrder};
+  const bool mixed =
+      std::count(classes.begin(), classes.end(), classes[0]) != static_cast<int64_t>(classes.size());
+  if (!mixed) classes.resize(1);
+  return classes;
 }
 
 }  // namespace
@@ -93,8 +145,29 @@ std::vector<uint64_t> midrs_of_cpuinfo(const std::string& text) {
 }
 
 const std::vector<uint64_t>& host_midrs() {
-  static const std::vector<uint64_t> midrs = midrs_of_cpuinfo(read_text("/proc/cpuinfo"));
+  static const std::vector<uint64_t> midrs = [] {
+    const std::vector<uint64_t> found = midrs_of_cpuinfo(read_text("/proc/cpuinfo"));
+    return found.empty() ? midr_of_this_core() : found;
+  }();
   return midrs;
+}
+
+CoreClass current_core_class() {
+  static const std::vector<CoreClass> classes = find_classes();
+  if (classes.size() == 1) return classes[0];
+#if defined(__linux__)
+  const int cpu = sched_getcpu();
+  if (cpu >= 0 && static_cast<size_t>(cpu) < classes.size()) return classes[static_cast<size_t>(cpu)];
+#endif
+  return CoreClass::kOutOfOrder;
+}
+
+std::string check_forced_core() {
+  const char* name = std::getenv("EDGECNN_UARCH");
+  if (!name || !*name || forced_design()) return "";
+  std::string known;
+  for (const CoreDesign& design : kDesigns) known += (known.empty() ? "" : ", ") + std::string(design.name);
+  return "EDGECNN_UARCH=" + std::string(name) + ": choose one of " + known;
 }
 
 int count_physical_cores(const std::string& cpu_folder, const std::vector<int>& cpus) {

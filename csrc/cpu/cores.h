@@ -14,6 +14,7 @@ namespace edgecnn {
 struct CoreDesign {
   uint32_t implementer, part;
   const char* name;
+  CoreClass core_class;
   CacheSizes caches;  // on the boards that have it, for systems that do not tell
 };
 
@@ -22,6 +23,14 @@ const CoreDesign* find_core_design(uint64_t midr);
 
 // The MIDR_EL1 of each processor in the text of /proc/cpuinfo, in its order; empty on other architectures.
 std::vector<uint64_t> midrs_of_cpuinfo(const std::string& text);
+
+// The class of the core that the caller runs on, at this moment where a machine has cores of several classes;
+// that of the design which the environment variable EDGECNN_UARCH names, read once; kOutOfOrder where nothing
+// is known.
+CoreClass current_core_class();
+
+// The complaint about an EDGECNN_UARCH that names no design of the table, or "".
+std::string check_forced_core();
 
 // Those of this machine, read once.
 const std::vector<uint64_t>& host_midrs();

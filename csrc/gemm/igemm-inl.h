@@ -20,6 +20,8 @@
 #ifndef EDGECNN_GEMM_IGEMM_INL_H_
 #define EDGECNN_GEMM_IGEMM_INL_H_
 
+#include <cstddef>
+
 #include "algo/step.h"
 #include "simd/activation-inl.h"
 
@@ -110,6 +112,7 @@ struct Tile {
   ptrdiff_t out_stride;
   int columns;  // channels that exist: more than (NV - 1) * kLanes, at most NV * kLanes
   Epilogue* epilogue;
+  CoreClass core;
 };
 
 // The inner loops take kStep of k at a time.
@@ -334,11 +337,59 @@ __attribute__((noinline)) void compute_tile(const Tile& t) {
   }
 }
 
+#ifdef EC_HAS_FMA_LANE
+// The tiles of whole panels are written in assembly (gemm/tile_neon.S), which finds the fields here.
+static_assert(offsetof(Tile, run_count) == 0 && offsetof(Tile, run_length) == 4 &&
+                  offsetof(Tile, runs) == 8 && offsetof(Tile, a) == 16 && offsetof(Tile, a_step) == 24 &&
+                  offsetof(Tile, a_offset) == 32 && offsetof(Tile, b) == 40 &&
+                  offsetof(Tile, prefetch) == 48 && offsetof(Tile, start) == 56 &&
+                  offsetof(Tile, start_step) == 64,
+              "tile_neon.S");
+extern "C" {
+void edgecnn_tile_8x8_in_order(const Tile* tile, float* sums, ptrdiff_t row_bytes);
+void edgecnn_tile_8x8_out_of_order(const Tile* tile, float* sums, ptrdiff_t row_bytes);
+void edgecnn_tile_4x8_in_order(const Tile* tile, float* sums, ptrdiff_t row_bytes);
+void edgecnn_tile_4x8_out_of_order(const Tile* tile, float* sums, ptrdiff_t row_bytes);
+}
+
+template <int MR>
+__attribute__((noinline)) void compute_whole_tile(const Tile& t) {
+  static_assert(MR == 8 || MR == 4, "tile_neon.S");
+  constexpr auto in_order = MR == 8 ? edgecnn_tile_8x8_in_order : edgecnn_tile_4x8_in_order;
+  constexpr auto out_of_order = MR == 8 ? edgecnn_tile_8x8_out_of_order : edgecnn_tile_4x8_out_of_order;
+  const auto compute = t.core == CoreClass::kInOrder ? in_order : out_of_order;
+  constexpr ptrdiff_t kFloatBytes = sizeof(float);
+  if (t.partial != nullptr) {
+    compute(&t, t.partial, kPanelWidth * kFloatBytes);
+    return;
+  }
+  const Epilogue& e = *t.epilogue;
+  if (e.mode == ActMode::kNone && !e.residual && !e.pool && t.columns == kPanelWidth) {
+    compute(&t, t.out, t.out_stride * kFloatBytes);
+    return;
+  }
+  float sums[MR * kPanelWidth];
+  compute(&t, sums, kPanelWidth * kFloatBytes);
+  Vec acc[MR][kPanelVecs];
+#pragma GCC unroll 8
+  for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 2
+    for (int j = 0; j < kPanelVecs; ++j) acc[i][j] = load(sums + i * kPanelWidth + j * kLanes);
+  }
+  finish(acc, t);
+}
+#endif
+
 using TileFunction = void (*)(const Tile&);
 
 template <int MR>
 struct TileTable {
   static EC_INLINE TileFunction get(int rows, int vecs) {
+#ifdef EC_HAS_FMA_LANE
+    if constexpr (MR == 8 || MR == 4) {
+      if (rows == MR && vecs == kPanelVecs) return compute_whole_tile<MR>;
+    }
+#endif
     if (rows == MR) return vecs == 1 ? compute_tile<MR, 1> : compute_tile<MR, 2>;
     return TileTable<MR - 1>::get(rows, vecs);
   }
@@ -351,15 +402,29 @@ struct TileTable<0> {
 // The kernel for a tile of 1 <= rows <= kTileRows and 1 <= vecs <= kPanelVecs.
 inline TileFunction tile_function(int rows, int vecs) { return TileTable<kTileRows>::get(rows, vecs); }
 
-// Cuts `units` (pixels, or quads of them) into tiles of nearly equal size, so that none is left small.
+// Cuts `units` into pieces of at most `most`.
 struct TileCut {
-  int64_t tiles, base, longer;
+  int64_t units, tiles;
+  int64_t base;    // units of a piece, of which
+  int64_t longer;  // so many, the first ones, have one more
 
+  // Pieces of nearly equal size.
   static EC_INLINE TileCut make(int64_t units, int most) {
     const int64_t tiles = ceil_div(units, most);
-    return tiles == 0 ? TileCut{0, 0, 0} : TileCut{tiles, units / tiles, units % tiles};
+    return tiles == 0 ? TileCut{0, 0, 0, 0} : TileCut{units, tiles, units / tiles, units % tiles};
   }
-  EC_INLINE int64_t start(int64_t tile) const { return tile * base + smaller(tile, longer); }
+  // Register tiles of pixels, or quads of them: whole ones and a rest where those in assembly are by far the
+  // best, else nearly equal ones, so that none is left small.
+  static EC_INLINE TileCut make_tiles(int64_t units, int most) {
+#ifdef EC_HAS_FMA_LANE
+    return {units, ceil_div(units, most), most, 0};
+#else
+    return make(units, most);
+#endif
+  }
+  EC_INLINE int64_t start(int64_t tile) const { return smaller(tile * base + smaller(tile, longer), units); }
+  // The size of those that do not have `base` units.
+  EC_INLINE int64_t other() const { return longer ? base + 1 : units - larger(tiles - 1, int64_t{0}) * base; }
 };
 
 // The panels of one group of packed weights: columns, width and place of panel number `index` (see

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "cpu/caches.h"
+#include "cpu/cores.h"
 
 namespace edgecnn {
 namespace {
@@ -24,6 +25,7 @@ void run_items(void* context, int64_t begin, int64_t end, int thread) {
   const Job& job = *static_cast<const Job*>(context);
   StepArgs args = *job.args;
   args.scratch = static_cast<char*>(args.scratch) + thread * job.scratch_stride;
+  args.core = current_core_class();
   job.step->kernel->run(job.step->params, args, begin, end);
 }
 

@@ -71,6 +71,7 @@ class Bench {
   // The bytes of the output after items were done in `pieces` calls, last piece first.
   std::vector<char> run(const Problem& p, const StepKernel& kernel, int pieces, bool at_start) {
     StepArgs args{};
+    args.core = at_start ? CoreClass::kInOrder : CoreClass::kOutOfOrder;
     for (size_t i = 0; i < p.inputs.size(); ++i) {
       const size_t bytes = p.inputs[i].size();
       char* x = at_start ? inputs_[i]->at_start(bytes, kNan) : inputs_[i]->at_end(bytes, p.slack, kNan);

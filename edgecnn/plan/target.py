@@ -41,6 +41,9 @@ def host_target() -> Target:
     """The best target this machine runs, or the one that the environment variable EDGECNN_ISA names."""
     from edgecnn import _core
 
+    complaint = _core.check_forced_core()
+    if complaint:
+        raise BackendError(complaint)
     forced = os.environ.get("EDGECNN_ISA")
     runnable = [t["name"] for t in _core.targets() if t["supported"]]
     if not forced:

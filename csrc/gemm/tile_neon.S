@@ -1,0 +1,330 @@
+// The register tile of 8 (or 4) pixels by 8 output channels for ARMv8.0 cores, see gemm/igemm-inl.h: the sums over
+// all runs, without what follows them.
+//
+//   void edgecnn_tile_<rows>x8_<core>(const Tile* tile, float* sums, ptrdiff_t row_bytes)
+//
+// Four k are one turn of the loop: 16 vector loads, 64 multiply-adds. Registers:
+//
+//   v0 - v7     A: four k of each row                x4 - x11   rows
+//   v8 - v15    B: two vectors of each k             x16        B
+//   v16 - v31   sums, two vectors a row              x12, x13   offset of k within a row, and 8 bytes more
+//   x0 tile   x1 next run   x2 pointers of the next run   x3 prefetched memory   x17 turns left   x14, x15 halves
+//
+// Out-of-order cores (A72, A76, ...) want at most one load an FMLA and the loads well ahead; the order below is
+// theirs with plain 128-bit loads.
+//
+// In-order cores (A53, A55) issue two instructions a cycle, but: a 128-bit vector load takes two cycles alone; a 64-bit
+// one takes one, beside an INS but not beside an FMLA; an integer load of 64 bits or an ADD goes beside an FMLA at no
+// cost; and a vector load or INS waits if an FMLA was issued exactly four cycles earlier (ncnn's and gemmlowp's notes on
+// the A53, and the measurements behind them). So a vector comes as two halves: `ldr d` for the lower, an integer load
+// for the upper, which INS puts in its place beside the next `ldr d`; and the cycles of the `ldr d` follow each other
+// at a distance of four, three FMLAs between. Sixteen such cycles serve 48 FMLAs; the other 16 run free, after which a
+// cycle without FMLA, four before the next load, brings back the beat: 81 cycles a turn at best, 79 % of the peak.
+//
+// The first and the last k go row by row, so that each row of A is free early and needed late: its next four k are
+// loaded meanwhile. The two in the middle go column by column, which frees the vectors of B one by one.
+
+// The offsets of Tile's fields (asserted in gemm/igemm-inl.h).
+#define TILE_RUN_COUNT 0
+#define TILE_RUN_LENGTH 4
+#define TILE_RUNS 8
+#define TILE_A 16
+#define TILE_A_STEP 24
+#define TILE_A_OFFSET 32
+#define TILE_B 40
+#define TILE_PREFETCH 48
+#define TILE_START 56
+#define TILE_START_STEP 64
+
+// Frame: d8 - d15, the arguments, and how many runs are left.
+#define FRAME 96
+#define FRAME_SUMS 64
+#define FRAME_RUNS 80
+
+.altmacro
+.set NONE, 99
+
+// One multiply-add with lane k of A: row, column.
+.macro fm k, row, column
+  .if \row < ROWS
+    fmla_ %(16 + 2 * \row + \column), %(8 + 2 * \k + \column), \row, \k
+  .endif
+.endm
+.macro fmla_ sum, b, a, lane
+  fmla v\sum\().4s, v\b\().4s, v\a\().s[\lane]
+.endm
+
+// A vector's load: whole, or its lower half beside the upper half of the vector before.
+.macro load_low register, base, offset
+  .if IN_ORDER
+    ldr d\register, [\base, \offset]
+  .else
+    ldr q\register, [\base, \offset]
+  .endif
+.endm
+.macro insert_high
+  .if IN_ORDER && (LOADED != NONE)
+    insert_high_ %LOADED, %HALF
+    .set LOADED, NONE
+  .endif
+.endm
+.macro insert_high_ register, half
+  ins v\register\().d[1], x\half
+.endm
+// Its upper half, on its way through x14 and x15 by turns.
+.macro load_high register, base, offset
+  .if IN_ORDER
+    .set HALF, 29 - HALF
+    .set LOADED, \register
+    load_half %HALF, \base, \offset
+  .endif
+.endm
+.macro load_half half, base, offset
+  ldr x\half, [\base, \offset]
+.endm
+
+// Four cycles of an in-order core: a load, and three multiply-adds. `next`: it is for the next turn.
+.macro block_a row, f1, f2, f3
+  load_a_low \row, %(4 + \row)
+  fm \f1
+  load_a_high \row, %(4 + \row)
+  .ifnb \f2
+    fm \f2
+    fm \f3
+  .endif
+.endm
+.macro load_a_low row, pointer
+  .if (\row < ROWS) && ((\row >= 5) || !LAST)
+    load_low \row, x\pointer, x12
+  .endif
+  insert_high
+.endm
+.macro load_a_high row, pointer
+  .if (\row < ROWS) && ((\row >= 5) || !LAST)
+    load_high \row, x\pointer, x13
+  .endif
+.endm
+
+.macro block_b k, column, f1, f2, f3
+  load_b_low %(8 + 2 * \k + \column), \k, %(32 * \k + 16 * \column)
+  fm \f1
+  load_b_high %(8 + 2 * \k + \column), \k, %(32 * \k + 16 * \column + 8)
+  fm \f2
+  fm \f3
+.endm
+.macro load_b_low register, k, offset
+  .if (\k == 3) || !LAST
+    load_low \register, x16, \offset
+  .endif
+  insert_high
+.endm
+.macro load_b_high register, k, offset
+  .if (\k == 3) || !LAST
+    load_high \register, x16, \offset
+  .endif
+.endm
+
+// Four k. On entry A's rows 0 to 4 and the first three k of B are loaded, but the upper half of row 4 is still in x14.
+.macro turn
+  .set LOADED, 4
+  .set HALF, 14
+  .if ROWS < 5
+    .set LOADED, NONE
+  .endif
+  fm 0, 0, 0
+  fm 0, 0, 1
+  block_a 5, <0, 1, 0>, <0, 1, 1>, <0, 2, 0>
+  block_a 6, <0, 2, 1>, <0, 3, 0>, <0, 3, 1>
+  block_a 7, <0, 4, 0>, <0, 4, 1>, <0, 5, 0>
+  block_b 3, 0, <0, 5, 1>, <0, 6, 0>, <0, 6, 1>
+  add x12, x12, #16
+  block_b 3, 1, <0, 7, 0>, <0, 7, 1>, <1, 0, 0>
+  add x16, x16, #128
+  block_b 0, 0, <1, 1, 0>, <1, 2, 0>, <1, 3, 0>
+  add x13, x13, #16
+  block_b 0, 1, <1, 4, 0>, <1, 5, 0>, <1, 6, 0>
+  fm 1, 7, 0
+  prfm pldl2keep, [x3]
+  fm 1, 0, 1
+  add x3, x3, #64
+  fm 1, 1, 1
+  subs x17, x17, #1
+  fm 1, 2, 1
+  fm 1, 3, 1
+  fm 1, 4, 1
+  fm 1, 5, 1
+  fm 1, 6, 1
+  fm 1, 7, 1
+  fm 2, 0, 0
+  fm 2, 1, 0
+  fm 2, 2, 0
+  fm 2, 3, 0
+  .if IN_ORDER && !LAST
+    nop
+  .endif
+  fm 2, 4, 0
+  fm 2, 5, 0
+  fm 2, 6, 0
+  block_b 1, 0, <2, 7, 0>, <2, 0, 1>, <2, 1, 1>
+  block_b 2, 0, <2, 2, 1>, <2, 3, 1>, <2, 4, 1>
+  block_b 1, 1, <2, 5, 1>, <2, 6, 1>, <2, 7, 1>
+  block_b 2, 1, <3, 0, 0>, <3, 0, 1>, <3, 1, 0>
+  block_a 0, <3, 1, 1>, <3, 2, 0>, <3, 2, 1>
+  block_a 1, <3, 3, 0>, <3, 3, 1>, <3, 4, 0>
+  block_a 2, <3, 4, 1>, <3, 5, 0>, <3, 5, 1>
+  block_a 3, <3, 6, 0>, <3, 6, 1>, <3, 7, 0>
+  block_a 4, <3, 7, 1>
+.endm
+
+// What comes before the first turn.
+.macro load_first row, pointer
+  .if (\row < ROWS) && (\row < 5)
+    .if (\row == 4) && IN_ORDER
+      ldr d4, [x8]
+      ldr x14, [x8, #8]
+    .else
+      ldr q\row, [x\pointer]
+    .endif
+  .endif
+.endm
+
+// One k: lane 0 of a vector for each row.
+.macro load_one row, pointer
+  .if \row < ROWS
+    ldr s\row, [x\pointer, x12]
+  .endif
+.endm
+
+.macro start_row row, left, right
+  .if \row < ROWS
+    ldp q\left, q\right, [x12]
+    add x12, x12, x13
+  .endif
+.endm
+.macro put_row row, left, right
+  .if \row < ROWS
+    stp q\left, q\right, [x14]
+    add x14, x14, x15
+  .endif
+.endm
+.macro point_rows first, second
+  .if \first - 4 < ROWS
+    ldp x\first, x\second, [x2, #(8 * (\first - 4))]
+    add x\first, x\first, x12, lsl #2
+    add x\second, x\second, x12, lsl #2
+  .endif
+.endm
+.macro for_rows macro
+  \macro 0, 4
+  \macro 1, 5
+  \macro 2, 6
+  \macro 3, 7
+  \macro 4, 8
+  \macro 5, 9
+  \macro 6, 10
+  \macro 7, 11
+.endm
+.macro for_sums macro
+  \macro 0, 16, 17
+  \macro 1, 18, 19
+  \macro 2, 20, 21
+  \macro 3, 22, 23
+  \macro 4, 24, 25
+  \macro 5, 26, 27
+  \macro 6, 28, 29
+  \macro 7, 30, 31
+.endm
+
+.macro tile_function name
+  .globl \name
+  .hidden \name
+  .type \name, %function
+  .balign 64
+\name\():
+  stp d8, d9, [sp, #-FRAME]!
+  stp d10, d11, [sp, #16]
+  stp d12, d13, [sp, #32]
+  stp d14, d15, [sp, #48]
+  stp x1, x2, [sp, #FRAME_SUMS]
+  ldp x12, x13, [x0, #TILE_START]
+  lsl x13, x13, #2
+  for_sums start_row
+  ldr w14, [x0, #TILE_RUN_COUNT]
+  cbz w14, 7f
+  str w14, [sp, #FRAME_RUNS]
+  ldp x1, x2, [x0, #TILE_RUNS]
+  ldr x3, [x0, #TILE_PREFETCH]
+1:  // a run
+  ldp x12, x13, [x1], #16
+  ldp x14, x15, [x0, #TILE_A_STEP]
+  ldr x16, [x0, #TILE_B]
+  add x12, x12, x15
+  ldr w17, [x0, #TILE_RUN_LENGTH]
+  point_rows 4, 5
+  point_rows 6, 7
+  point_rows 8, 9
+  point_rows 10, 11
+  add x2, x2, x14, lsl #3
+  add x16, x16, x13, lsl #5
+  mov x12, #0
+  lsr x17, x17, #2
+  cbz x17, 4f
+  for_rows load_first
+  ldp q8, q9, [x16]
+  ldp q10, q11, [x16, #32]
+  ldp q12, q13, [x16, #64]
+  mov x12, #0
+  mov x13, #8
+  sub x17, x17, #1
+  cbz x17, 3f
+  .set LAST, 0
+2:
+  // The rows 0 to 4 are loaded at the end of a turn for the next one.
+  turn
+  b.ne 2b
+3:
+  .set LAST, 1
+  turn
+4:
+  ldr w17, [x0, #TILE_RUN_LENGTH]
+  ands x17, x17, #3
+  b.eq 6f
+5:
+  for_rows load_one
+  ldp q8, q9, [x16], #32
+  for_sums fm_one
+  add x12, x12, #4
+  subs x17, x17, #1
+  b.ne 5b
+6:
+  ldr w14, [sp, #FRAME_RUNS]
+  subs w14, w14, #1
+  str w14, [sp, #FRAME_RUNS]
+  b.ne 1b
+7:
+  ldp x14, x15, [sp, #FRAME_SUMS]
+  for_sums put_row
+  ldp d10, d11, [sp, #16]
+  ldp d12, d13, [sp, #32]
+  ldp d14, d15, [sp, #48]
+  ldp d8, d9, [sp], #FRAME
+  ret
+  .size \name, . - \name
+.endm
+.macro fm_one row, left, right
+  fm 0, \row, 0
+  fm 0, \row, 1
+.endm
+
+  .text
+  .set ROWS, 8
+  .set IN_ORDER, 1
+  tile_function edgecnn_tile_8x8_in_order
+  .set IN_ORDER, 0
+  tile_function edgecnn_tile_8x8_out_of_order
+  .set ROWS, 4
+  tile_function edgecnn_tile_4x8_out_of_order
+  .set IN_ORDER, 1
+  tile_function edgecnn_tile_4x8_in_order
+
+  .section .note.GNU-stack, "", %progbits
