@@ -21,6 +21,13 @@ struct ConvStep {
   static constexpr int64_t kMostPartial = kManyTiles;
   // Tiles that a panel serves before the next one at least.
   static constexpr int64_t kFewestTiles = 4;
+  // Whether a tile of pixels meets several panels in turn, rather than a panel several tiles: where one
+  // stream of loads from the second-level cache is foreseen better than one for each row.
+#ifdef EC_HAS_FMA_LANE
+  static constexpr bool kPanelsPerTile = true;
+#else
+  static constexpr bool kPanelsPerTile = false;
+#endif
   static constexpr int64_t kTileFloats = int64_t{kTileRows} * kPanelWidth;
   static EC_INLINE int64_t tiles_per_item(int64_t tiles) { return ceil_div(tiles, 128); }
 
@@ -93,17 +100,19 @@ struct ConvStep {
     if (tiles >= kManyTiles) {
       // Panel by panel over as many tiles as keep what they read and write in the second-level cache.
       const int64_t last = smaller(tiles, end * tiles_per_item(tiles));
-      const bool whole = w.panels.count == 1 && w.rows_at_once == p.kernel_h;
+      const bool whole = w.panels.count <= w.panels_at_once && w.rows_at_once == p.kernel_h;
       const int64_t most = w.rows_at_once == p.kernel_h ? tiles : kMostPartial;
       const int64_t block = whole ? tiles : smaller(most, w.tiles_in(args.caches.l2_bytes / 8));
       for (int64_t t = begin * tiles_per_item(tiles); t < last; t += block) {
-        for (int n = 0; n < w.panels.count; ++n) w.tiles_of_panel(n, t, smaller(t + block, last));
+        w.tiles_of_panels(0, w.panels.count, t, smaller(t + block, last));
       }
     } else {
       for (int64_t i = begin; i < end;) {
-        const int64_t t = i % tiles, n = smaller(tiles - t, end - i);
-        w.tiles_of_panel(static_cast<int>(i / tiles), t, t + n);
-        i += n;
+        const int64_t t = i % tiles, whole = t == 0 ? (end - i) / tiles : 0;
+        const int64_t n = whole > 0 ? tiles : smaller(tiles - t, end - i);
+        const int panel = static_cast<int>(i / tiles), count = static_cast<int>(larger<int64_t>(1, whole));
+        w.tiles_of_panels(panel, panel + count, t, t + n);
+        i += n * count;
       }
     }
   }
@@ -113,11 +122,15 @@ struct ConvStep {
     int n, y, x;  // of the output, or of the pooled output
   };
 
+  static EC_INLINE bool is_dense(const ConvParams& p) {
+    return p.kernel_h == 1 && p.kernel_w == 1 && p.stride_h == 1 && p.stride_w == 1 && p.pad_top == 0 &&
+           p.pad_left == 0 && p.out_h == p.in_h && p.out_w == p.in_w && !p.pool;
+  }
+
   // A 1x1 layer over whole pictures is one over a single long row: no tile is cut by the end of one.
   static ConvParams flattened(const ConvParams& params) {
     ConvParams p = params;
-    if (p.kernel_h == 1 && p.kernel_w == 1 && p.stride_h == 1 && p.stride_w == 1 && p.pad_top == 0 &&
-        p.pad_left == 0 && p.out_h == p.in_h && p.out_w == p.in_w && !p.pool) {
+    if (is_dense(p)) {
       p.in_w = p.out_w = p.batch * p.in_h * p.in_w;
       p.batch = p.in_h = p.out_h = 1;
     }
@@ -135,11 +148,13 @@ struct ConvStep {
     Panels panels;
     TileCut cut;
     bool merged;
+    bool dense;              // rows of the product are pixels of the input, one after another
     int unit_h, unit_w;      // output size in units
     int pixels;              // of a unit: 1, or the 4 of a quad
     int extent_h, extent_w;  // of a window in the input
     int64_t in_row;          // elements of an input row
     int rows_at_once;        // kernel rows whose part of a panel stays in the cache
+    int panels_at_once;      // panels that each tile meets before the next one
     const float* residuals[kTileRows];
     int first_h, last_h;  // kernel rows of the piece at hand
 
@@ -154,6 +169,7 @@ struct ConvStep {
                               params.out_c / params.groups, params.groups, args.in[1], args.in[2])),
           cut(tile_cut(params)),
           merged(merges_taps(params)),
+          dense(is_dense(params)),
           unit_h(p.pool ? p.out_h / 2 : p.out_h),
           unit_w(p.pool ? p.out_w / 2 : p.out_w),
           pixels(p.pool ? 4 : 1),
@@ -165,6 +181,13 @@ struct ConvStep {
       const int64_t row_bytes = int64_t{p.kernel_w} * channels * kPanelWidth * sizeof(float);
       const int64_t near = static_cast<int64_t>(args.caches.l2_bytes / 8);
       rows_at_once = static_cast<int>(smaller<int64_t>(p.kernel_h, larger<int64_t>(1, near / row_bytes)));
+      const int64_t panel_bytes = row_bytes * p.kernel_h;
+      const bool pixels_stay = panel_bytes <= static_cast<int64_t>(args.caches.l1d_bytes / 2);
+      panels_at_once = 1;
+      if (kPanelsPerTile && p.groups == 1 && rows_at_once == p.kernel_h && pixels_stay) {
+        const int64_t fit = static_cast<int64_t>(args.caches.l2_bytes / 2) / panel_bytes;
+        panels_at_once = static_cast<int>(smaller<int64_t>(larger<int64_t>(1, fit), panels.count));
+      }
       float* zeros = const_cast<float*>(scratch.zeros);
       const int64_t zero_count = int64_t{p.in_c} * (merged ? p.kernel_w : 1) + kLanes;
       for (int64_t i = 0; i < zero_count; ++i) zeros[i] = 0.0f;
@@ -194,6 +217,53 @@ struct ConvStep {
       const int64_t row = unit / unit_w;
       return {static_cast<int>(row / unit_h), static_cast<int>(row % unit_h),
               static_cast<int>(unit % unit_w)};
+    }
+
+    // Computes tiles [first, last) of panels [first_panel, last_panel).
+    void tiles_of_panels(int first_panel, int last_panel, int64_t first, int64_t last) {
+      if (panels_at_once == 1) {
+        for (int n = first_panel; n < last_panel; ++n) tiles_of_panel(n, first, last);
+        return;
+      }
+      for (int n = first_panel; n < last_panel; n += panels_at_once) {
+        panels_of_tiles(n, smaller(last_panel, n + panels_at_once), first, last);
+      }
+    }
+
+    // Computes tile by tile all of these panels, which stay in the second-level cache: the pixels of a tile
+    // stay in the first-level one, and its pointers are made once.
+    void panels_of_tiles(int first_panel, int last_panel, int64_t first, int64_t last) {
+      first_h = 0;
+      last_h = p.kernel_h;
+      const int first_channel = first_panel * kPanelWidth;
+      const int last_channel = smaller(p.out_c, last_panel * kPanelWidth);
+      const int64_t panel_floats = panels.k * kPanelWidth;
+      Tile t;
+      t.a = scratch.table;
+      t.a_offset = 0;
+      t.start_step = 0;
+      t.partial = nullptr;
+      t.residual = residuals;
+      t.out_stride = p.out_stride;
+      t.epilogue = &epilogue;
+      t.core = core;
+      Pixel at = pixel_of(cut.start(first));
+      for (int64_t i = first; i < last; ++i) {
+        const int64_t unit = cut.start(i);
+        const int count = static_cast<int>(cut.start(i + 1) - unit);
+        at = point(at, count, &t);
+        t.b = panels.weights + panels.k * first_channel;
+        const TileFunction compute = tile_function(count * pixels, kPanelVecs);
+        for (int channel = first_channel; channel < last_channel; channel += kPanelWidth) {
+          t.columns = smaller(kPanelWidth, last_channel - channel);
+          t.prefetch = t.b + panel_floats;
+          t.start = panels.bias + channel;
+          t.residual_offset = channel;
+          t.out = out + unit * p.out_stride + channel;
+          (t.columns > kLanes ? compute : tile_function(count * pixels, 1))(t);
+          t.b += panel_floats;
+        }
+      }
     }
 
     // Computes tiles [first, last) of a panel, in pieces of rows_at_once kernel rows: the part of the panel
@@ -293,6 +363,15 @@ struct ConvStep {
 
     // Sets the pixel pointers of a tile of `count` units beginning at `start`; returns the unit behind them.
     Pixel point(Pixel start, int count, Tile* t) {
+      if (dense) {
+        spread(in + int64_t{start.x} * p.in_stride, p.in_stride, 0, count, scratch.table);
+        if (p.residual) {
+          spread(residual + int64_t{start.x} * p.residual_stride, p.residual_stride, 0, count, residuals);
+        }
+        t->a_step = 0;
+        set_runs(scratch.inside_runs, merged, t);
+        return {0, 0, start.x + count};
+      }
       const int scale = p.pool ? 2 : 1;
       bool inside_x = true, inside_y = true;
       Pixel at = start;

@@ -346,10 +346,10 @@ static_assert(offsetof(Tile, run_count) == 0 && offsetof(Tile, run_length) == 4 
                   offsetof(Tile, start_step) == 64,
               "tile_neon.S");
 extern "C" {
-void edgecnn_tile_8x8_in_order(const Tile* tile, float* sums, ptrdiff_t row_bytes);
-void edgecnn_tile_8x8_out_of_order(const Tile* tile, float* sums, ptrdiff_t row_bytes);
-void edgecnn_tile_4x8_in_order(const Tile* tile, float* sums, ptrdiff_t row_bytes);
-void edgecnn_tile_4x8_out_of_order(const Tile* tile, float* sums, ptrdiff_t row_bytes);
+void edgecnn_tile_8x8_in_order(const Tile* tile, float* sums, ptrdiff_t row_bytes, const float* bounds);
+void edgecnn_tile_8x8_out_of_order(const Tile* tile, float* sums, ptrdiff_t row_bytes, const float* bounds);
+void edgecnn_tile_4x8_in_order(const Tile* tile, float* sums, ptrdiff_t row_bytes, const float* bounds);
+void edgecnn_tile_4x8_out_of_order(const Tile* tile, float* sums, ptrdiff_t row_bytes, const float* bounds);
 }
 
 template <int MR>
@@ -360,16 +360,18 @@ __attribute__((noinline)) void compute_whole_tile(const Tile& t) {
   const auto compute = t.core == CoreClass::kInOrder ? in_order : out_of_order;
   constexpr ptrdiff_t kFloatBytes = sizeof(float);
   if (t.partial != nullptr) {
-    compute(&t, t.partial, kPanelWidth * kFloatBytes);
+    compute(&t, t.partial, kPanelWidth * kFloatBytes, nullptr);
     return;
   }
   const Epilogue& e = *t.epilogue;
-  if (e.mode == ActMode::kNone && !e.residual && !e.pool && t.columns == kPanelWidth) {
-    compute(&t, t.out, t.out_stride * kFloatBytes);
+  const bool simple = e.mode == ActMode::kNone || e.mode == ActMode::kClamp;
+  if (simple && !e.residual && !e.pool && t.columns == kPanelWidth) {
+    const float bounds[2] = {e.alpha, e.beta};
+    compute(&t, t.out, t.out_stride * kFloatBytes, e.mode == ActMode::kClamp ? bounds : nullptr);
     return;
   }
   float sums[MR * kPanelWidth];
-  compute(&t, sums, kPanelWidth * kFloatBytes);
+  compute(&t, sums, kPanelWidth * kFloatBytes, nullptr);
   Vec acc[MR][kPanelVecs];
 #pragma GCC unroll 8
   for (int i = 0; i < MR; ++i) {

@@ -1,7 +1,9 @@
 // The register tile of 8 (or 4) pixels by 8 output channels for ARMv8.0 cores, see gemm/igemm-inl.h: the sums over
 // all runs, without what follows them.
 //
-//   void edgecnn_tile_<rows>x8_<core>(const Tile* tile, float* sums, ptrdiff_t row_bytes)
+//   void edgecnn_tile_<rows>x8_<core>(const Tile* tile, float* sums, ptrdiff_t row_bytes, const float* bounds)
+//
+// Where `bounds` is not null, the sums are clamped to [bounds[0], bounds[1]].
 //
 // Four k are one turn of the loop: 16 vector loads, 64 multiply-adds. Registers:
 //
@@ -39,7 +41,8 @@
 // Frame: d8 - d15, the arguments, and how many runs are left.
 #define FRAME 96
 #define FRAME_SUMS 64
-#define FRAME_RUNS 80
+#define FRAME_BOUNDS 80
+#define FRAME_RUNS 88
 
 .altmacro
 .set NONE, 99
@@ -207,6 +210,18 @@
     add x14, x14, x15
   .endif
 .endm
+.macro raise_row row, left, right
+  .if \row < ROWS
+    fmax v\left\().4s, v0.4s, v\left\().4s
+    fmax v\right\().4s, v0.4s, v\right\().4s
+  .endif
+.endm
+.macro lower_row row, left, right
+  .if \row < ROWS
+    fmin v\left\().4s, v1.4s, v\left\().4s
+    fmin v\right\().4s, v1.4s, v\right\().4s
+  .endif
+.endm
 .macro point_rows first, second
   .if \first - 4 < ROWS
     ldp x\first, x\second, [x2, #(8 * (\first - 4))]
@@ -246,6 +261,7 @@
   stp d12, d13, [sp, #32]
   stp d14, d15, [sp, #48]
   stp x1, x2, [sp, #FRAME_SUMS]
+  str x3, [sp, #FRAME_BOUNDS]
   ldp x12, x13, [x0, #TILE_START]
   lsl x13, x13, #2
   for_sums start_row
@@ -303,6 +319,13 @@
   b.ne 1b
 7:
   ldp x14, x15, [sp, #FRAME_SUMS]
+  ldr x3, [sp, #FRAME_BOUNDS]
+  cbz x3, 8f
+  ld1r {v0.4s}, [x3], #4
+  ld1r {v1.4s}, [x3]
+  for_sums raise_row
+  for_sums lower_row
+8:
   for_sums put_row
   ldp d10, d11, [sp, #16]
   ldp d12, d13, [sp, #32]
