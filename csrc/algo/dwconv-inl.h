@@ -1,23 +1,71 @@
 // Depthwise convolution, vectorised over channels.
 //
-// An item is an output row, or a part of its channels. Inside of the picture it goes by groups of kColumns
-// neighbouring output pixels, so that an input column (and for 3x3 the nine weight vectors) is loaded once
-// for all of the windows it lies in; the pixels whose windows cross the left or right border are done singly,
-// over the taps that hit. Every output is one chain of fma over its taps in (h, w) order on both ways.
+// Most layers are 3x3 and go by bands of rows (dwband-inl.h); an item is a band, or a part of its channels.
+//
+// Of the others an item is an output row, or a part of its channels. Inside of the picture it goes by groups
+// of kColumns neighbouring output pixels, so that an input column (and for 3x3 and 5x5 the weights of a
+// kernel row) is loaded once for all of the windows it lies in; the pixels whose windows cross the left or
+// right border are done singly, over the taps that hit. Every output is one chain of fma over its taps in
+// (h, w) order on both ways.
 #ifndef EDGECNN_ALGO_DWCONV_INL_H_
 #define EDGECNN_ALGO_DWCONV_INL_H_
 
+#include "algo/dwband-inl.h"
 #include "gemm/igemm-inl.h"
 
 namespace edgecnn {
 namespace EC_ISA {
 
 struct DwConvStep {
-  // Parts of the channels by rows of the output.
-  static int64_t items(const DwConvParams& p) { return int64_t{p.batch} * p.out_h * parts(p); }
+  // Bands or rows of the output by parts of the channels.
+  static int64_t items(const DwConvParams& p) { return heights(p) * parts(p); }
   static size_t scratch_bytes(const DwConvParams&) { return 0; }
 
   static void run(const DwConvParams& p, const StepArgs& args, int64_t begin, int64_t end) {
+    if (DwBand::can(p)) {
+      run_bands(p, args, begin, end);
+    } else {
+      run_rows(p, args, begin, end);
+    }
+  }
+
+ private:
+  static constexpr int kColumns = 4;
+
+  // Bands or rows of all pictures.
+  static int64_t heights(const DwConvParams& p) {
+    return p.batch * (DwBand::can(p) ? ceil_div(p.out_h, DwBand::kRows) : p.out_h);
+  }
+
+  // Small pictures have too few of them to share out evenly.
+  static int parts(const DwConvParams& p) {
+    return heights(p) >= 32 ? 1 : smaller(4, static_cast<int>(ceil_div(p.channels, kLanes)));
+  }
+
+  struct Channels {
+    int first, last;
+  };
+  static Channels channels_of(const DwConvParams& p, int64_t part) {
+    const int64_t vecs = ceil_div(p.channels, kLanes), count = parts(p);
+    return {static_cast<int>(part * vecs / count) * kLanes,
+            smaller(p.channels, static_cast<int>((part + 1) * vecs / count) * kLanes)};
+  }
+
+  static void run_bands(const DwConvParams& p, const StepArgs& args, int64_t begin, int64_t end) {
+    DwBand band(p, static_cast<const float*>(args.in[1]), static_cast<const float*>(args.in[2]));
+    const int64_t bands = heights(p) / p.batch;
+    for (int64_t item = begin; item < end; ++item) {
+      const Channels c = channels_of(p, item % parts(p));
+      const int64_t index = item / parts(p), picture = index / bands;
+      const int y = static_cast<int>(index % bands) * DwBand::kRows;
+      float* out = static_cast<float*>(args.out[0]) + (picture * p.out_h + y) * p.out_w * p.out_stride;
+      band.in = static_cast<const float*>(args.in[0]) + picture * p.in_h * p.in_w * p.in_stride;
+      band.run(y, smaller(DwBand::kRows, p.out_h - y), 0, p.out_w, c.first, c.last,
+               {out, int64_t{p.out_w} * p.out_stride, p.out_stride});
+    }
+  }
+
+  static void run_rows(const DwConvParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     Epilogue epilogue;
     make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, p.residual, /*pool=*/0, &epilogue);
     // Columns [first, last) have windows inside the picture.
@@ -25,13 +73,12 @@ struct DwConvStep {
     const int first = smaller(p.out_w, static_cast<int>(ceil_div(p.pad_left, p.stride_w)));
     const int fit = p.in_w + p.pad_left - extent;
     const int last = larger(first, smaller(p.out_w, fit < 0 ? 0 : fit / p.stride_w + 1));
-    const int64_t rows = int64_t{p.batch} * p.out_h;
-    const int vecs = static_cast<int>(ceil_div(p.channels, kLanes)), part_count = parts(p);
     for (int64_t item = begin; item < end; ++item) {
-      const int64_t part = item / rows, i = item % rows;
+      const int64_t i = item / parts(p);
+      const Channels channels = channels_of(p, item % parts(p));
       Row r;
-      r.first_c = static_cast<int>(part * vecs / part_count) * kLanes;
-      r.last_c = smaller(p.channels, static_cast<int>((part + 1) * vecs / part_count) * kLanes);
+      r.first_c = channels.first;
+      r.last_c = channels.last;
       r.p = &p;
       r.epilogue = &epilogue;
       r.in = static_cast<const float*>(args.in[0]) + (i / p.out_h) * p.in_h * p.in_w * p.in_stride;
@@ -51,14 +98,6 @@ struct DwConvStep {
       for (int x = first; x < last; x += kColumns) inside(r, repeat ? smaller(x, last - kColumns) : x, last);
       for (int x = last; x < p.out_w; ++x) border_pixel(r, x);
     }
-  }
-
- private:
-  static constexpr int kColumns = 4;
-
-  // Small pictures have too few rows to share out evenly.
-  static int parts(const DwConvParams& p) {
-    return int64_t{p.batch} * p.out_h >= 32 ? 1 : smaller(4, static_cast<int>(ceil_div(p.channels, kLanes)));
   }
 
   struct Row {
@@ -96,10 +135,10 @@ struct DwConvStep {
     const DwConvParams& p = *r.p;
     if (x + kColumns > last) {
       for (; x < last; ++x) columns<1>(r, x);
-    } else if (p.kernel_w == 3 && p.dilation_w == 1 && p.stride_w == 1) {
-      columns_of_3<1>(r, x);
-    } else if (p.kernel_w == 3 && p.dilation_w == 1 && p.stride_w == 2) {
-      columns_of_3<2>(r, x);
+    } else if (p.kernel_w == 3 && p.dilation_w == 1 && p.stride_w <= 2) {
+      p.stride_w == 1 ? columns_of<3, 1>(r, x) : columns_of<3, 2>(r, x);
+    } else if (p.kernel_w == 5 && p.dilation_w == 1 && p.stride_w <= 2) {
+      p.stride_w == 1 ? columns_of<5, 1>(r, x) : columns_of<5, 2>(r, x);
     } else {
       columns<kColumns>(r, x);
     }
@@ -134,9 +173,9 @@ struct DwConvStep {
 
   // kColumns outputs from x on, all channels. Input columns are shared: output j takes column j * kStride + w
   // for tap w.
-  template <int kStride>
-  static __attribute__((noinline)) void columns_of_3(const Row& r, int x) {
-    constexpr int kInputs = (kColumns - 1) * kStride + 3;
+  template <int kTaps, int kStride>
+  static __attribute__((noinline)) void columns_of(const Row& r, int x) {
+    constexpr int kInputs = (kColumns - 1) * kStride + kTaps;
     const DwConvParams& p = *r.p;
     const int64_t padded = round_up(p.channels, kLanes), in_row = int64_t{p.in_w} * p.in_stride;
     const float* corner = r.in + int64_t{r.y} * in_row + int64_t{x * kStride - p.pad_left} * p.in_stride;
@@ -148,17 +187,17 @@ struct DwConvStep {
           for (int j = 0; j < kColumns; ++j) acc[j][0] = bias;
           for (int h = r.first_h; h < r.last_h; ++h) {
             const float* row = corner + h * p.dilation_h * in_row + c;
-            const float* weights = r.weights + h * 3 * padded + c;
-            const Vec w0 = load(weights), w1 = load(weights + padded), w2 = load(weights + 2 * padded);
+            const float* weights = r.weights + h * kTaps * padded + c;
+            Vec k[kTaps];
+#pragma GCC unroll 5
+            for (int w = 0; w < kTaps; ++w) k[w] = load(weights + w * padded);
 #pragma GCC unroll 16
             for (int i = 0; i < kInputs; ++i) {
               const Vec v = read(row + i * int64_t{p.in_stride});
 #pragma GCC unroll 4
               for (int j = 0; j < kColumns; ++j) {
                 const int w = i - j * kStride;
-                if (w == 0) acc[j][0] = fma(v, w0, acc[j][0]);
-                if (w == 1) acc[j][0] = fma(v, w1, acc[j][0]);
-                if (w == 2) acc[j][0] = fma(v, w2, acc[j][0]);
+                if (w >= 0 && w < kTaps) acc[j][0] = fma(v, k[w], acc[j][0]);
               }
             }
           }

@@ -195,6 +195,29 @@ const char* check(const DwConvParams& p, const OperandSizes& sizes) {
   return check_pixels(out_pixels, p.channels, p.out_stride, sizes.output_bytes[0], kOutputShort);
 }
 
+const char* check(const DwPwParams& p, const OperandSizes& sizes) {
+  EC_REQUIRE(within(0, 2, p.residual) && is_function(p.dw_act) && is_function(p.act), kBadChoice);
+  EC_REQUIRE(sizes.inputs == (p.residual != 0 ? 4 : 3), kBadInputs);
+  EC_REQUIRE(within(1, kMaxDim, p.batch, p.channels, p.out_c), kBadDims);
+  EC_REQUIRE(within(1, 2, p.stride), kBadWindow);
+  EC_REQUIRE_OK(check_axis(p.in_h, p.out_h, 3, p.stride, p.pad_top, 1));
+  EC_REQUIRE_OK(check_axis(p.in_w, p.out_w, 3, p.stride, p.pad_left, 1));
+  EC_REQUIRE(p.pad_left <= 3 - p.stride, kBadWindow);
+  EC_REQUIRE((p.out_w - 1) * int64_t{p.stride} - p.pad_left < p.in_w, kBadWindow);
+  EC_REQUIRE_OK(check_pixels(product(p.batch, p.in_h, p.in_w), p.channels, p.in_stride, sizes.input_bytes[0],
+                             kInputShort));
+  const int64_t lanes = std::max(sizes.lanes, 1);
+  const auto whole_vectors = [lanes](int64_t n) { return (n + lanes - 1) / lanes * lanes; };
+  EC_REQUIRE(fits(product(9 + 1, whole_vectors(p.channels)), 4, sizes.input_bytes[1]), kWeightsShort);
+  EC_REQUIRE(fits(product(p.channels + 1, whole_vectors(p.out_c)), 4, sizes.input_bytes[2]), kWeightsShort);
+  const int64_t out_pixels = product(p.batch, p.out_h, p.out_w);
+  EC_REQUIRE(out_pixels <= kMaxElements, kTooLarge);
+  if (p.residual != 0) {
+    EC_REQUIRE_OK(check_pixels(out_pixels, p.out_c, p.residual_stride, sizes.input_bytes[3], kInputShort));
+  }
+  return check_pixels(out_pixels, p.out_c, p.out_stride, sizes.output_bytes[0], kOutputShort);
+}
+
 const char* check(const ConvTransposeParams& p, const OperandSizes& sizes) {
   EC_REQUIRE(is_function(p.act), kBadChoice);
   EC_REQUIRE(sizes.inputs == 3, kBadInputs);

@@ -10,6 +10,7 @@
 #include "algo/conv_transpose-inl.h"
 #include "algo/copy-inl.h"
 #include "algo/dwconv-inl.h"
+#include "algo/dwpw-inl.h"
 #include "algo/first_conv-inl.h"
 #include "algo/lrn-inl.h"
 #include "algo/matmul-inl.h"

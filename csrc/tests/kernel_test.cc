@@ -441,33 +441,111 @@ int test_first(const Target& t) {
   return count;
 }
 
+// A 3x3 window of stride 1 or 2, with which DwConv goes by bands; false where it does not fit.
+bool choose_band(DwConvParams* p, int size_limit) {
+  p->batch = pick(1, 2);
+  p->in_h = pick(1, size_limit);
+  p->in_w = pick(1, size_limit);
+  p->kernel_h = p->kernel_w = 3;
+  p->stride_h = p->stride_w = pick(1, 2);
+  p->dilation_h = p->dilation_w = 1;
+  p->pad_top = pick(0, 2);
+  p->pad_left = pick(0, 3 - p->stride_w);
+  const int span_h = p->in_h + p->pad_top + pick(0, 2) - 3, span_w = p->in_w + p->pad_left + pick(0, 2) - 3;
+  p->out_h = span_h / p->stride_h + 1;
+  p->out_w = span_w / p->stride_w + 1;
+  return span_h >= 0 && span_w >= 0 && (p->out_w - 1) * p->stride_w - p->pad_left < p->in_w;
+}
+
+// As a convolution of one channel per group.
+ConvParams grouped(const DwConvParams& p) {
+  return {p.batch,    p.in_h,       p.in_w,       p.channels, p.in_stride, p.out_h,           p.out_w,
+          p.channels, p.out_stride, p.kernel_h,   p.kernel_w, p.stride_h,  p.stride_w,        p.pad_top,
+          p.pad_left, p.dilation_h, p.dilation_w, p.channels, p.residual,  p.residual_stride, 0,
+          p.act,      p.alpha,      p.beta};
+}
+
+// Weights [C][taps] as [taps][C rounded up to vectors].
+std::vector<float> pack_taps(const std::vector<float>& w, int channels, int lanes) {
+  const size_t taps = w.size() / static_cast<size_t>(channels);
+  std::vector<float> by_tap(w.size());
+  for (size_t i = 0; i < w.size(); ++i) by_tap[i % taps * static_cast<size_t>(channels) + i / taps] = w[i];
+  return pad_rows(by_tap, channels, lanes);
+}
+
 int test_depthwise(const Target& t) {
   int count = 0;
-  while (count < 250) {
+  while (count < 400) {
     DwConvParams p{};
-    if (!choose_window(&p, count % 3 == 0 ? 20 : 9)) continue;
+    const int limit = count % 3 == 0 ? 20 : 9;
+    const bool band = count % 2 == 0;
+    if (!(band ? choose_band(&p, limit) : choose_window(&p, limit))) continue;
     p.channels = awkward_channels(t);
     p.in_stride = p.channels + (pick(0, 1) ? pick(1, 5) : 0);
     p.out_stride = p.channels + (pick(0, 1) ? pick(1, 5) : 0);
-    p.residual = pick(0, 2) == 0 ? pick(1, 2) : 0;
+    p.residual = !band && pick(0, 1) == 0 ? pick(1, 2) : 0;
     p.residual_stride = p.channels + pick(0, 3);
     choose_activation(&p.act, &p.alpha, &p.beta);
-    // As a convolution of one channel per group.
-    ConvParams q{
-        p.batch,    p.in_h,       p.in_w,       p.channels, p.in_stride, p.out_h,           p.out_w,
-        p.channels, p.out_stride, p.kernel_h,   p.kernel_w, p.stride_h,  p.stride_w,        p.pad_top,
-        p.pad_left, p.dilation_h, p.dilation_w, p.channels, p.residual,  p.residual_stride, 0,
-        p.act,      p.alpha,      p.beta};
+    const ConvParams q = grouped(p);
     const int taps = p.kernel_h * p.kernel_w;
     const ConvData data(q, taps);
-    std::vector<float> by_tap(data.w.size());
-    for (size_t i = 0; i < by_tap.size(); ++i) by_tap[i % taps * p.channels + i / taps] = data.w[i];
     Case c{kernel_of(t, StepKind::kDwConv),      &p,         {},
            int64_t{p.batch} * p.out_h * p.out_w, p.channels, p.out_stride};
-    c.inputs = {data.x, pad_rows(by_tap, p.channels, t.lanes), pad_rows(data.b, p.channels, t.lanes)};
+    c.inputs = {data.x, pack_taps(data.w, p.channels, t.lanes), pad_rows(data.b, p.channels, t.lanes)};
     if (p.residual) c.inputs.push_back(data.r);
     check(c, conv(q, data.x.data(), data.w.data(), data.b.data(), data.r.data()), taps,
           describe(t, "DwConv", count) + describe(q));
+    ++count;
+  }
+  return count;
+}
+
+std::vector<float> joined(std::vector<float> a, const std::vector<float>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+int test_depthwise_pointwise(const Target& t) {
+  int count = 0;
+  while (count < 150) {
+    DwConvParams d{};
+    if (!choose_band(&d, count % 5 == 0 ? 30 : 10)) continue;
+    // Every tenth case has more than one block in a row of the picture.
+    d.channels = count % 10 == 0 ? pick(300, 330) : awkward_channels(t);
+    d.in_stride = d.channels + (pick(0, 1) ? pick(1, 5) : 0);
+    d.out_stride = d.channels;
+    choose_activation(&d.act, &d.alpha, &d.beta);
+    ConvParams q{};
+    q.batch = d.batch;
+    q.in_h = q.out_h = d.out_h;
+    q.in_w = q.out_w = d.out_w;
+    q.in_c = q.in_stride = d.channels;
+    q.out_c = awkward_channels(t);
+    q.out_stride = q.out_c + (pick(0, 1) ? pick(1, 5) : 0);
+    q.kernel_h = q.kernel_w = q.stride_h = q.stride_w = q.dilation_h = q.dilation_w = q.groups = 1;
+    q.residual = pick(0, 1) ? pick(1, 2) : 0;
+    q.residual_stride = q.out_c + pick(0, 3);
+    choose_activation(&q.act, &q.alpha, &q.beta);
+    const DwPwParams p{d.batch, d.in_h,  d.in_w,       d.channels, d.in_stride,       d.out_h,
+                       d.out_w, q.out_c, q.out_stride, d.stride_h, d.pad_top,         d.pad_left,
+                       d.act,   d.alpha, d.beta,       q.residual, q.residual_stride, q.act,
+                       q.alpha, q.beta};
+    const ConvParams g = grouped(d);
+    const ConvData first(g, 9), second(q, q.in_c);
+    std::vector<float> between;
+    for (const Value& v : conv(g, first.x.data(), first.w.data(), first.b.data(), nullptr)) {
+      between.push_back(static_cast<float>(v.value));
+    }
+    Case c{kernel_of(t, StepKind::kDwPw),        &p,      {},
+           int64_t{q.batch} * q.out_h * q.out_w, q.out_c, q.out_stride};
+    c.inputs = {first.x,
+                joined(pack_taps(first.w, d.channels, t.lanes), pad_rows(first.b, d.channels, t.lanes)),
+                joined(pack_panels(second.w, 1, q.in_c, q.out_c, t.lanes, t.nr),
+                       pack_panels(second.b, 1, 1, q.out_c, t.lanes, t.nr))};
+    if (q.residual) c.inputs.push_back(second.r);
+    // The sums of the depthwise part may be much smaller than their terms.
+    check(c, conv(q, between.data(), second.w.data(), second.b.data(), second.r.data()), q.in_c + 200,
+          describe(t, "DwPw", count) + describe(g) + describe(q));
     ++count;
   }
   return count;
@@ -555,8 +633,10 @@ int test_all(int argc, char** argv) {
     }
     const int convs = test_convs(t), depthwise = test_depthwise(t), transposed = test_transposed(t);
     const int products = test_matmul(t), winograd = test_winograd(t), first = test_first(t);
-    std::printf("%-12s %d Conv, %d DwConv, %d ConvTranspose, %d MatMul, %d Winograd, %d FirstConv cases\n",
-                t.name, convs, depthwise, transposed, products, winograd, first);
+    const int fused = test_depthwise_pointwise(t);
+    std::printf(
+        "%-12s %d Conv, %d DwConv, %d ConvTranspose, %d MatMul, %d Winograd, %d FirstConv, %d DwPw cases\n",
+        t.name, convs, depthwise, transposed, products, winograd, first, fused);
     ++tested;
   }
   std::printf("%d targets tested, %d failures\n", tested, failures);

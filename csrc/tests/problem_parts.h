@@ -125,6 +125,7 @@ Problem cast(Random& random, int lanes);
 Problem conv(Random& random, int lanes);
 Problem first_conv(Random& random, int lanes);
 Problem dwconv(Random& random, int lanes);
+Problem dwpw(Random& random, int lanes);
 Problem conv_transpose(Random& random, int lanes);
 Problem matmul(Random& random, int lanes);
 

@@ -131,6 +131,39 @@ Problem dwconv(Random& random, int lanes) {
   return result;
 }
 
+Problem dwpw(Random& random, int lanes) {
+  DwPwParams p = {};
+  p.batch = pick(random, 1, 2);
+  p.in_h = pick(random, 1, 9);
+  p.in_w = pick(random, 2, 20);
+  p.channels = pick(random, 0, 4) == 0 ? 400 : size(random, lanes);
+  p.out_c = size(random, lanes);
+  p.in_stride = stride_for(random, p.channels);
+  p.out_stride = stride_for(random, p.out_c);
+  p.stride = pick(random, 1, 2);
+  p.pad_top = pick(random, 0, 3);
+  p.pad_left = pick(random, 0, 3 - p.stride);
+  p.out_h = pick(random, 1, 9);
+  p.out_w = pick(random, 1, (p.in_w + p.pad_left - 1) / p.stride + 1);
+  p.dw_act = pick(random, 0, kUnaryKinds - 1);
+  p.act = pick(random, 0, kUnaryKinds - 1);
+  p.dw_alpha = p.alpha = 0.1f;
+  p.dw_beta = p.beta = 1;
+  p.residual = pick(random, 0, 2);
+  p.residual_stride = stride_for(random, p.out_c);
+  std::vector<std::vector<float>> inputs = {
+      floats(random, extent(p.batch * p.in_h * p.in_w, p.channels, p.in_stride)),
+      floats(random, (9 + 1) * whole_vectors(p.channels, lanes)),
+      floats(random, (p.channels + 1) * whole_vectors(p.out_c, lanes))};
+  if (p.residual != 0) {
+    inputs.push_back(floats(random, extent(p.batch * p.out_h * p.out_w, p.out_c, p.residual_stride)));
+  }
+  Problem result = unanswered(inputs, extent(p.batch * p.out_h * p.out_w, p.out_c, p.out_stride));
+  mark_pixels(&result, p.out_c, p.out_stride);
+  result.set(StepKind::kDwPw, p);
+  return result;
+}
+
 Problem conv_transpose(Random& random, int lanes) {
   ConvTransposeParams p = {};
   random_conv(random, &p);

@@ -47,6 +47,8 @@ class Lowering:
         self.views: dict[str, View] = {}
         # NHWC values that exist as NCHW only, since those who read them can: that view.
         self.planes: dict[str, View] = {}
+        # Depthwise convolutions that wait for their pointwise one, by output.
+        self.deferred: dict[str, Node] = {}
         self._readers = graph.consumers()
         self._makers = graph.producers()
         self._placed: dict[str, View] = {}
@@ -188,6 +190,10 @@ class Lowering:
         else:
             self._aliased.add(view.buffer)
             self.views[name] = view
+
+    def readers(self, name: str) -> list[Node]:
+        """The nodes that read a value."""
+        return self._readers[name]
 
     def dies_here(self, name: str) -> bool:
         """Whether a value's bytes may be overwritten by its only reader."""

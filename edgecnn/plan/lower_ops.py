@@ -10,14 +10,15 @@ import numpy as np
 from edgecnn.graph import ops
 from edgecnn.graph.ir import Node
 from edgecnn.plan.lower import MAX_DIMS, Lowering, collapse, front
-from edgecnn.plan.pack import pack_conv_transpose, pack_depthwise, pack_winograd
-from edgecnn.plan.select import QUADS, Candidate, conv_candidates
+from edgecnn.plan.pack import pack_conv, pack_conv_transpose, pack_depthwise, pack_winograd
+from edgecnn.plan.select import QUADS, Candidate, conv_candidates, fuses
 from edgecnn.plan.steps import Field, View
 
 PAD_MODES = {"constant": 0, "reflect": 1, "edge": 2, "wrap": 3}
 RESIZE_MODES = {"nearest": 0, "linear": 1}
 COORDINATES = {"half_pixel": 0, "asymmetric": 1, "align_corners": 2, "pytorch_half_pixel": 3}
 ROUNDINGS = {"floor": 0, "ceil": 1, "round_prefer_floor": 2, "round_prefer_ceil": 3}
+RESIDUALS = {"": 0, "before": 1, "after": 2}
 ELEMENT_TYPES = {"float32": 0, "int32": 1, "int64": 2}
 
 
@@ -50,9 +51,16 @@ def choose(low: Lowering, node: Node) -> list[Candidate]:
 def conv(low: Lowering, node: Node) -> None:
     op = node.op
     assert isinstance(op, ops.Conv)
+    if node.inputs[0] in low.deferred:
+        depthwise_pointwise(low, low.deferred[node.inputs[0]], node)
+        return
     w, b = low.array(node, 1), low.array(node, 2)
     candidates = choose(low, node)
     low.layers[-1].candidates = [(c.kernel, c.cost) for c in candidates]
+    if candidates[0].kernel == "DwConv" and goes_into_pointwise(low, node):
+        low.deferred[node.outputs[0]] = node
+        low.layers[-1].kernels.append("(with the pointwise layer)")
+        return
     shape = op.conv_shape([low.graph.values[v] for v in node.inputs])
     work = int(np.prod(shape)) * int(np.prod(w.shape[1:]))
     if candidates[0].kernel == "FirstConv":
@@ -66,7 +74,7 @@ def conv(low: Lowering, node: Node) -> None:
     fields: dict[str, Field] = {
         **picture(x, y),
         **low.activation(op.activation),
-        "residual": {"": 0, "before": 1, "after": 2}[op.residual],
+        "residual": RESIDUALS[op.residual],
         "residual_stride": residual[0].stride if residual else 0,
         "out_h": shape[1],
         "out_w": shape[2],
@@ -109,6 +117,44 @@ def first_conv(low: Lowering, node: Node, op: ops.Conv, shape: ops.Shape, work: 
         pool_kernel_w=pool.kernel[1], pool_stride_h=pool.strides[0], pool_stride_w=pool.strides[1],
         pool_pad_top=pool.padding[0], pool_pad_left=pool.padding[1], pooled_h=y.shape[1], pooled_w=y.shape[2],
         **low.activation(op.activation),
+    )  # fmt: skip
+
+
+def goes_into_pointwise(low: Lowering, node: Node) -> bool:
+    """Whether a depthwise convolution is left to the pointwise one that alone reads it."""
+    name = node.outputs[0]
+    readers = low.readers(name)
+    if len(readers) != 1 or name in low.graph.outputs:
+        return False
+    (reader,) = readers
+    op = reader.op
+    assert isinstance(node.op, ops.Conv)
+    if not isinstance(op, ops.Conv) or reader.inputs.count(name) != 1 or reader.inputs[0] != name:
+        return False
+    w = low.graph.values[node.inputs[1]].shape
+    x, y, pointwise = (low.graph.values[v].shape for v in (node.inputs[0], name, reader.inputs[1]))
+    return fuses(node.op, x, (w[1], w[2]), y[2], op, pointwise)
+
+
+def depthwise_pointwise(low: Lowering, depthwise: Node, node: Node) -> None:
+    """The depthwise convolution that was left and the pointwise one behind it."""
+    first, op = depthwise.op, node.op
+    assert isinstance(first, ops.Conv)
+    assert isinstance(op, ops.Conv)
+    dw, dw_bias = pack_depthwise(low.array(depthwise, 1), low.array(depthwise, 2), low.target)
+    w, bias = pack_conv(low.array(node, 1), low.array(node, 2), 1, low.target)
+    x = low.strided(depthwise.inputs[0])
+    residual = [low.strided(node.inputs[3])] if op.residual else []
+    y = low.write(node)
+    between = low.activation(first.activation)
+    pixels = y.size // y.columns
+    low.emit(
+        "DwPw",
+        [x, low.constant(np.concatenate([dw, dw_bias])), low.constant(np.concatenate([w, bias])), *residual],
+        y, pixels * x.columns * (9 + y.columns), **picture(x, y), channels=x.columns, out_c=y.columns,
+        stride=first.strides[0], pad_top=first.padding[0], pad_left=first.padding[1], dw_act=between["act"],
+        dw_alpha=between["alpha"], dw_beta=between["beta"], residual=RESIDUALS[op.residual],
+        residual_stride=residual[0].stride if residual else 0, **low.activation(op.activation),
     )  # fmt: skip
 
 

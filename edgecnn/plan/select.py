@@ -12,6 +12,10 @@ The kernel for first layers reads up to four channels as they lie, NHWC or NCHW,
 whatever its window. It does the same multiply-adds as the matrix product without its pointers, on tiles of neighbouring
 pixels of a row, which a short row leaves unused in part.
 
+A depthwise convolution and the pointwise one that alone reads it become one step where that pays: the map between them
+is then never written, but the pointwise weights are read once for each block of pixels, which is cheap only from the
+second-level cache.
+
 The environment variable ``EDGECNN_CONV`` overrides the choice: ``gemm`` for the matrix product wherever Winograd or the
 kernel for first layers could run, ``winograd`` for that wherever it can, or ``auto`` (the default) for the cheapest.
 """
@@ -50,6 +54,9 @@ FIRST_TILE = 8
 QUADS = MaxPool((2, 2), (2, 2))
 POOL_COST = 8.0
 
+# Pointwise weights of more bytes would leave the second-level cache (512 KiB on a Cortex-A53) between two blocks.
+FUSED_MOST_BYTES = 288 << 10
+
 CHOICES = ("auto", "gemm", "winograd")
 
 
@@ -59,6 +66,26 @@ class Candidate:
 
     kernel: str
     cost: float
+
+
+def fuses(depthwise: Conv, x: Shape, kernel: tuple[int, int], out_w: int, pointwise: Conv, w: Shape) -> bool:
+    """Whether the step DwPw runs a depthwise convolution of *x* and the pointwise one behind it, of weights *w*."""
+    stride = depthwise.strides[0]
+    left = depthwise.padding[1]
+    return (
+        kernel == (3, 3)
+        and depthwise.strides in ((1, 1), (2, 2))
+        and depthwise.dilations == (1, 1)
+        and not depthwise.residual
+        and depthwise.pool is None
+        and left <= 3 - stride
+        and (out_w - 1) * stride - left < x[2]
+        and w[1:3] == pointwise.strides == (1, 1)
+        and not any(pointwise.padding)
+        and pointwise.groups == 1
+        and pointwise.pool is None
+        and 4 * w[0] * w[3] <= FUSED_MOST_BYTES
+    )
 
 
 def conv_candidates(op: Conv, x: Shape, w: Shape, conv_shape: Shape, target: Target) -> list[Candidate]:

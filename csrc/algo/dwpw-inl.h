@@ -1,0 +1,150 @@
+// Depthwise convolution and the pointwise one behind it, without the map between them.
+//
+// The depthwise results of a block of pixels, up to two rows high and as wide as kBlockFloats allows, go to
+// scratch, where they stay in the first-level cache while all panels of the pointwise weights are multiplied
+// with them. The weights are read once for each block: this pays where they stay in the second-level cache
+// (edgecnn/plan/select.py decides). An item is a block.
+#ifndef EDGECNN_ALGO_DWPW_INL_H_
+#define EDGECNN_ALGO_DWPW_INL_H_
+
+#include "algo/dwband-inl.h"
+#include "gemm/igemm-inl.h"
+
+namespace edgecnn {
+namespace EC_ISA {
+
+struct DwPwStep {
+  static constexpr int kRows = DwBand::kRows;
+  static constexpr int64_t kBlockFloats = 4096;
+
+  // Blocks side by side.
+  static int pieces(const DwPwParams& p) {
+    const int64_t most = larger<int64_t>(kTileRows, kBlockFloats / kRows / p.channels);
+    return static_cast<int>(ceil_div(p.out_w, most));
+  }
+  static int64_t bands(const DwPwParams& p) { return ceil_div(p.out_h, kRows); }
+  static int64_t items(const DwPwParams& p) { return p.batch * bands(p) * pieces(p); }
+
+  // Between the pixels of a block: whole vectors, and a line that keeps neighbours out of each other's sets.
+  static int64_t stride(const DwPwParams& p) { return round_up(p.channels, kLineFloats) + kLineFloats; }
+  static size_t scratch_bytes(const DwPwParams& p) {
+    return static_cast<size_t>(kRows * ceil_div(p.out_w, pieces(p)) * stride(p)) * sizeof(float);
+  }
+
+  static void run(const DwPwParams& p, const StepArgs& args, int64_t begin, int64_t end) {
+    Worker w(p, args);
+    const int across = pieces(p);
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t band = item / across, piece = item % across;
+      const int x = static_cast<int>(p.out_w * piece / across);
+      w.block(band / bands(p), static_cast<int>(band % bands(p)) * kRows, x,
+              static_cast<int>(p.out_w * (piece + 1) / across) - x);
+    }
+  }
+
+ private:
+  static DwConvParams depthwise(const DwPwParams& p) {
+    DwConvParams d{};
+    d.batch = p.batch;
+    d.in_h = p.in_h;
+    d.in_w = p.in_w;
+    d.channels = p.channels;
+    d.in_stride = p.in_stride;
+    d.out_h = p.out_h;
+    d.out_w = p.out_w;
+    d.kernel_h = d.kernel_w = 3;
+    d.stride_h = d.stride_w = p.stride;
+    d.pad_top = p.pad_top;
+    d.pad_left = p.pad_left;
+    d.dilation_h = d.dilation_w = 1;
+    d.act = p.dw_act;
+    d.alpha = p.dw_alpha;
+    d.beta = p.dw_beta;
+    return d;
+  }
+
+  struct Worker {
+    const DwPwParams& p;
+    const float* in;
+    const float* residual;
+    float* out;
+    float* scratch;
+    int64_t stride;
+    DwBand band;
+    Epilogue epilogue;
+    Panels panels;
+
+    Worker(const DwPwParams& params, const StepArgs& args)
+        : p(params),
+          in(static_cast<const float*>(args.in[0])),
+          residual(static_cast<const float*>(args.in[3])),
+          out(static_cast<float*>(args.out[0])),
+          scratch(static_cast<float*>(args.scratch)),
+          stride(DwPwStep::stride(params)),
+          band(depthwise(params), static_cast<const float*>(args.in[1]),
+               static_cast<const float*>(args.in[1]) + 9 * round_up(params.channels, kLanes)),
+          panels(Panels::make(
+              params.channels, params.out_c, 1, args.in[2],
+              static_cast<const float*>(args.in[2]) + params.channels * round_up(params.out_c, kLanes))) {
+      make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, p.residual, /*pool=*/0, &epilogue);
+    }
+
+    // Outputs [x, x + columns) of the band that begins with row y.
+    void block(int64_t picture, int y, int x, int columns) {
+      const int rows = smaller(kRows, p.out_h - y);
+      band.in = in + picture * p.in_h * p.in_w * p.in_stride;
+      band.run(y, rows, x, columns, 0, p.channels, {scratch, columns * stride, static_cast<int>(stride)});
+      // Whole rows follow each other in the output: one strip. Parts of rows are a strip each.
+      const bool whole = columns == p.out_w;
+      const int strips = whole ? 1 : rows, length = whole ? rows * columns : columns;
+      const int64_t pixel = (picture * p.out_h + y) * p.out_w + x;
+      for (int n = 0; n < panels.count; ++n) {
+        const Panel panel = panels.get(n);
+        for (int s = 0; s < strips; ++s) {
+          strip(panel, scratch + s * columns * stride, length, pixel + int64_t{s} * p.out_w);
+        }
+      }
+    }
+
+    // `length` pixels of a panel's channels, from output pixel `pixel` on.
+    void strip(const Panel& panel, const float* from, int length, int64_t pixel) {
+      const TileCut cut = TileCut::make(length, kTileRows);
+      const Run run = {0, 0};
+      const float* rows[kTileRows];
+      const float* residuals[kTileRows];
+      Tile t;
+      t.run_count = 1;
+      t.run_length = p.channels;
+      t.runs = &run;
+      t.a = rows;
+      t.a_step = t.a_offset = 0;
+      t.b = panel.b;
+      t.start = panel.bias;
+      t.start_step = 0;
+      t.partial = nullptr;
+      t.residual = residuals;
+      t.residual_offset = panel.first_column;
+      t.out_stride = p.out_stride;
+      t.columns = panel.columns;
+      t.epilogue = &epilogue;
+      const int64_t next = int64_t{panel.vecs} * kLanes * p.channels;
+      for (int64_t i = 0; i < cut.tiles; ++i) {
+        const int64_t first = cut.start(i);
+        const int count = static_cast<int>(cut.start(i + 1) - first);
+        for (int j = 0; j < count; ++j) {
+          rows[j] = from + (first + j) * stride;
+          if (p.residual) residuals[j] = residual + (pixel + first + j) * p.residual_stride;
+        }
+        // The tiles bring the next panel near.
+        t.prefetch = panel.b + smaller(next + i * prefetched(p.channels), 2 * next);
+        t.out = out + (pixel + first) * p.out_stride + panel.first_column;
+        tile_function(count, panel.vecs)(t);
+      }
+    }
+  };
+};
+
+}  // namespace EC_ISA
+}  // namespace edgecnn
+
+#endif  // EDGECNN_ALGO_DWPW_INL_H_
