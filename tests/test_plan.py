@@ -135,3 +135,13 @@ def test_weights_must_be_constants() -> None:
 def test_unknown_target() -> None:
     with pytest.raises(BackendError, match="armv8"):
         find_target("mips")
+
+
+@pytest.mark.parametrize(
+    ("channels", "kernel", "apart"), [(256, 1, True), (512, 1, True), (256, 3, False), (255, 1, False), (192, 1, False)]
+)
+def test_pixels_that_would_crowd_a_cache_lie_apart(channels: int, kernel: int, apart: bool) -> None:
+    b = NetBuilder("crowded")
+    x = b.conv(b.input("x", (1, 9, 9, 16)), channels, kernel=1)
+    plan = build_plan(b.finish([b.conv(x, 5, kernel=kernel)]))
+    assert plan.steps[-1].inputs[0].stride == channels + 16 * apart

@@ -24,6 +24,9 @@ from edgecnn.plan.steps import Buffer, Field, Layer, Step, View, whole
 from edgecnn.plan.target import Target
 
 MAX_DIMS = 6
+# Pixels at a multiple of CROWDED bytes fall into few sets of a first-level cache (16 of the 128 of a Cortex-A53), where
+# the rows of a tile or window push each other out. A line more between them spreads them over all sets.
+CROWDED, LINE = 1024, 64
 # Operators whose kernels can write with a pixel stride.
 STRIDED_OUTPUT = (ops.Conv, ops.ConvTranspose, ops.MaxPool, ops.AveragePool, ops.Unary, ops.LRN, ops.Resize)
 
@@ -178,8 +181,38 @@ class Lowering:
     def write(self, node: Node, index: int = 0) -> View:
         """The view that a node's output is to be written to (strided only for the operators in STRIDED_OUTPUT)."""
         name = node.outputs[index]
-        self.views[name] = self._placed.get(name) or self.new(name)
+        self.views[name] = self._placed.get(name) or (self._apart(name) if self._crowds(node) else self.new(name))
         return self.views[name]
+
+    def _crowds(self, node: Node) -> bool:
+        """Whether neighbouring pixels of a node's output would share few sets of a cache, and may lie further apart.
+
+        The readers must take a pixel stride and not gain from dense rows, as convolutions of 3x3 and more do.
+        """
+        name = node.outputs[0]
+        spec = self.graph.values[name]
+        return (
+            isinstance(node.op, ops.Conv)
+            and spec.shape[-1] * spec.dtype.itemsize % CROWDED == 0
+            and name not in self.graph.outputs
+            and all(
+                isinstance(reader.op, ops.Conv)
+                and (
+                    self.graph.values[reader.inputs[1]].shape[1:3] == (1, 1)
+                    or reader.op.groups == spec.shape[-1]
+                    or reader.inputs[0] != name
+                )
+                for reader in self._readers[name]
+            )
+        )
+
+    def _apart(self, name: str) -> View:
+        """A view of a new arena buffer with a cache line between the pixels."""
+        spec = self.graph.values[name]
+        stride = spec.shape[-1] + LINE // spec.dtype.itemsize
+        view = View(Buffer("arena", 0), spec.shape, spec.dtype.itemsize, 0, stride)
+        view.buffer.nbytes = view.nbytes
+        return view
 
     def alias(self, node: Node, view: View, index: int = 0) -> None:
         """Makes a node's output another view of existing bytes, or a copy of them where it has a place of its own."""
