@@ -39,11 +39,12 @@ struct WinogradStep {
   static constexpr int kFrequencies = kIn * kIn;
   // The one in which a constant is a constant of all outputs: where the bias goes.
   static constexpr int kBiasFrequency = kIn + 1;
-  // What the transformed inputs of a block may take, unless that is less than kFewestGroups; and its
-  // products.
-  static constexpr int64_t kInputFloats = int64_t{48} * 1024;
-  static constexpr int64_t kProductFloats = int64_t{32} * 1024;
+  // What the transformed inputs of a block may take, unless that is less than kFewestGroups, and what the
+  // products may take as long as those inputs are small enough to stay in the cache from slice to slice.
+  static constexpr int64_t kInputFloats = int64_t{32} * 1024;
+  static constexpr int64_t kProductFloats = int64_t{16} * 1024;
   static constexpr int64_t kFewestGroups = 4;
+  static constexpr int64_t kNearFloats = int64_t{96} * 1024;
   // Items that are made where there are channels enough.
   static constexpr int64_t kItems = 8;
   static constexpr int64_t kProductStep = int64_t{kTileRows} * kPanelWidth;  // from frequency to frequency
@@ -68,8 +69,9 @@ struct WinogradStep {
       const int64_t fit = kInputFloats / (kFrequencies * input_step);
       blocks = TileCut::make(groups.tiles, static_cast<int>(larger(fit, kFewestGroups)));
       most_groups = blocks.base + (blocks.longer > 0);
-      const int64_t panels_fit =
-          kProductFloats / (larger(most_groups, int64_t{1}) * kFrequencies * kProductStep);
+      const int64_t inputs = most_groups * kFrequencies * input_step;
+      const int64_t most = inputs <= kNearFloats ? kProductFloats : inputs / 2;
+      const int64_t panels_fit = most / (larger(most_groups, int64_t{1}) * kFrequencies * kProductStep);
       const int64_t wanted =
           larger(ceil_div(panels, larger(panels_fit, int64_t{1})),
                  smaller(ceil_div(kItems, larger(blocks.tiles, int64_t{1})), int64_t{panels}));

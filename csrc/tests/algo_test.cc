@@ -277,6 +277,8 @@ void check_refusals() {
   check_refused<ConvParams>("Conv", "no groups", [](ConvParams* p) { p->groups = 0; });
   check_refused<ConvParams>("Conv", "positions beyond 32 bits",
                             [](ConvParams* p) { p->stride_h = p->out_h = 1 << 28; });
+  check_refused<WinogradParams>("Winograd", "pixels that overlap",
+                                [](WinogradParams* p) { p->out_stride = p->out_c - 1; });
   check_refused<MatMulParams>("MatMul", "a negative stride", [](MatMulParams* p) { p->a_batch_stride = -1; });
   current = "kind 99";
   if (validate_step(static_cast<StepKind>(99), nullptr, {}) == nullptr) fail("was accepted");

@@ -128,6 +128,7 @@ Problem dwconv(Random& random, int lanes);
 Problem dwpw(Random& random, int lanes);
 Problem conv_transpose(Random& random, int lanes);
 Problem matmul(Random& random, int lanes);
+Problem winograd(Random& random, int lanes);
 
 }  // namespace testing
 }  // namespace edgecnn

@@ -108,6 +108,40 @@ Problem first_conv(Random& random, int lanes) {
   return result;
 }
 
+Problem winograd(Random& random, int lanes) {
+  WinogradParams p = {};
+  p.batch = pick(random, 1, 2);
+  p.in_h = pick(random, 1, 20);
+  p.in_w = pick(random, 1, 20);
+  p.in_c = size(random, lanes);
+  p.out_c = size(random, lanes);
+  p.in_stride = stride_for(random, p.in_c);
+  p.out_stride = stride_for(random, p.out_c);
+  p.pad_top = pick(random, 0, 2);
+  p.pad_left = pick(random, 0, 2);
+  p.residual = pick(random, 0, 2);
+  p.residual_stride = stride_for(random, p.out_c);
+  p.pool = pick(random, 0, 1);
+  p.act = pick(random, 0, kUnaryKinds - 1);
+  p.alpha = 0.1f;
+  p.beta = 1;
+  p.out_h = pick(random, 1 + p.pool, p.in_h + p.pad_top + 1);
+  p.out_w = pick(random, 1 + p.pool, p.in_w + p.pad_left + 1);
+  const int64_t width = whole_vectors(p.out_c, lanes);
+  const int shrink = 1 + p.pool;
+  std::vector<std::vector<float>> inputs = {
+      floats(random, extent(p.batch * p.in_h * p.in_w, p.in_c, p.in_stride)),
+      floats(random, 36 * width * p.in_c), floats(random, width)};
+  if (p.residual != 0) {
+    inputs.push_back(floats(random, extent(p.batch * p.out_h * p.out_w, p.out_c, p.residual_stride)));
+  }
+  Problem result =
+      unanswered(inputs, extent(p.batch * (p.out_h / shrink) * (p.out_w / shrink), p.out_c, p.out_stride));
+  mark_pixels(&result, p.out_c, p.out_stride);
+  result.set(StepKind::kWinograd, p);
+  return result;
+}
+
 Problem dwconv(Random& random, int lanes) {
   DwConvParams p = {};
   random_conv(random, &p);
