@@ -6,7 +6,9 @@ has no such waste, but loads an input for each multiply-add, which makes an oper
 
 Winograd's F(4x4, 3x3) does 36 multiply-adds for a 4x4 tile of results instead of 144, but transforms 36 inputs and 36
 products of every tile and channel, computes whole tiles where the picture ends within one, and reads four times the
-weights; its products also are shallower. The constants are fits to measured times of layers.
+weights; its products also are shallower. The constants are fits to the measured times of all 3x3 layers of ResNet-18,
+GoogLeNet, Tiny-YOLOv3 and VGG-16 on one thread (x86), and to the modelled cycles of those of YOLO-LITE on the
+Cortex-A53 and A72 (armv8), each relative to the matrix product of the same layer; "portable" goes with the latter.
 
 The kernel for first layers reads up to four channels as they lie, NHWC or NCHW, and takes the maximum behind it
 whatever its window. It does the same multiply-adds as the matrix product without its pointers, on tiles of neighbouring
@@ -32,12 +34,24 @@ from edgecnn.plan.target import Target
 
 DEPTHWISE_COST = 2.0
 
-# Of a multiply-add of Winograd's products; of the transforms, for each vector of channels of a tile; of loading a
-# vector of transformed weights.
-WINOGRAD_PRODUCT = 1.15
-WINOGRAD_INPUT = 400.0
-WINOGRAD_OUTPUT = 500.0
-WINOGRAD_WEIGHT = 12.0
+
+@dataclass(frozen=True)
+class WinogradCost:
+    """Of a multiply-add of the products; of the transforms, for each vector of channels of a tile; of loading a vector
+    of transformed weights."""
+
+    product: float
+    input: float
+    output: float
+    weight: float
+
+
+WINOGRAD = {
+    "x86-avx512": WinogradCost(1.34, 400, 500, 22),
+    "x86-avx2": WinogradCost(1.05, 350, 450, 12),
+    "armv8": WinogradCost(1.2, 300, 300, 4),
+    "portable": WinogradCost(1.2, 300, 300, 4),
+}
 # Transformed weights of more bytes stream from memory whatever the cache, and are more than a board has to spare.
 WINOGRAD_MOST_BYTES = 64 << 20
 
@@ -105,8 +119,9 @@ def conv_candidates(op: Conv, x: Shape, w: Shape, conv_shape: Shape, target: Tar
     if (kh, kw) == (3, 3) and op.strides == op.dilations == (1, 1) and op.groups == 1:
         tiles = conv_shape[0] * -(-conv_shape[1] // 4) * -(-conv_shape[2] // 4)
         products = 36 * ci * vectors
-        transforms = WINOGRAD_INPUT * -(-ci // target.lanes) + WINOGRAD_OUTPUT * vectors
-        cost = tiles * (WINOGRAD_PRODUCT * products + transforms) + WINOGRAD_WEIGHT * products + apart
+        each = WINOGRAD[target.name]
+        transforms = each.input * -(-ci // target.lanes) + each.output * vectors
+        cost = tiles * (each.product * products + transforms) + each.weight * products + apart
         too_large = 4 * products * target.lanes > WINOGRAD_MOST_BYTES
         found.append(Candidate("Winograd", float("inf") if too_large else cost))
     forced = os.environ.get("EDGECNN_CONV") or "auto"
