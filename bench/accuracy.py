@@ -103,7 +103,7 @@ def normal_inputs(graph: Graph) -> dict[str, np.ndarray]:
 def algorithms(layer: Graph, target: Target) -> list[str]:
     """The kernels that can run a layer."""
     (found,) = (x.candidates for x in build_plan(layer, target).layers if x.op in ("Conv", "Dense"))
-    return [kernel for kernel, _ in found] or ["Dense"]
+    return [c.kernel for c in found] or ["Dense"]
 
 
 @contextlib.contextmanager

@@ -5,8 +5,8 @@
     boxes = edgecnn.Detector("digits")("picture.png")     # boxes, scores, classes
     outputs = edgecnn.load("model.onnx").run(array)       # arrays in, arrays out
 
-`load` and `Predictor` run models on arrays; `Detector` and `Classifier` take pictures. `kernels` holds the operators
-as functions on arrays, `boxes` IoU and NMS.
+`load` and `Predictor` run models on arrays, `tune` measures what runs them fastest; `Detector` and `Classifier` take
+pictures. `kernels` holds the operators as functions on arrays, `boxes` IoU and NMS.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edgecnn.detector import Detector
     from edgecnn.graph.spec import TensorSpec
     from edgecnn.predictor import Predictor, load, required_memory
+    from edgecnn.tuning import Verdict, tune
 
 __version__ = "0.1.0"
 
@@ -53,11 +54,13 @@ __all__ = [
     "Predictor",
     "TensorSpec",
     "UnsupportedOperator",
+    "Verdict",
     "__version__",
     "boxes",
     "kernels",
     "load",
     "required_memory",
+    "tune",
 ]
 
 # Imported on first use, so that `import edgecnn` costs little.
@@ -68,8 +71,10 @@ _LAZY = {
     "Detector": "edgecnn.detector",
     "Predictor": "edgecnn.predictor",
     "TensorSpec": "edgecnn.graph.spec",
+    "Verdict": "edgecnn.tuning",
     "load": "edgecnn.predictor",
     "required_memory": "edgecnn.predictor",
+    "tune": "edgecnn.tuning",
 }
 
 

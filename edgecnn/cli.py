@@ -1,4 +1,4 @@
-"""The command ``edgecnn``: detect, classify, inspect, convert, models, cache, doctor.
+"""The command ``edgecnn``: detect, classify, inspect, convert, tune, models, cache, doctor.
 
 Exit status: 0 on success, 2 for wrong usage, 1 with one clear line on standard error otherwise. With ``--json -`` only
 JSON is written to standard output. Progress is shown on a terminal and nowhere else.
@@ -114,6 +114,11 @@ def build_parser() -> argparse.ArgumentParser:
     convert.add_argument("--target", help="instruction set of an .ecnn: armv8, x86-avx2, ... (default: this machine's)")
     convert.set_defaults(run=_convert)
 
+    tune = commands.add_parser("tune", help="measure a model's kernels and threads here, for later loads")
+    _model_arguments(tune, positional=True)
+    tune.add_argument("--threads", type=count, help="threads to try at most (default: the physical cores)")
+    tune.set_defaults(run=_tune)
+
     models = commands.add_parser("models", help="the zoo: models by name")
     actions = models.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="all models, and which are on this machine")
@@ -126,7 +131,7 @@ def build_parser() -> argparse.ArgumentParser:
     path.add_argument("name")
     path.set_defaults(run=_models_path)
 
-    cache = commands.add_parser("cache", help="compiled models that are kept to load faster")
+    cache = commands.add_parser("cache", help="compiled models and verdicts of tune, kept from load to load")
     cache.add_argument("action", choices=("list", "clear"))
     cache.set_defaults(run=_cache)
 
@@ -198,6 +203,12 @@ def _convert(options: argparse.Namespace) -> int:
     return convert(options)
 
 
+def _tune(options: argparse.Namespace) -> int:
+    from edgecnn.cli_models import tune
+
+    return tune(options)
+
+
 def _models_list(options: argparse.Namespace) -> int:
     from edgecnn import zoo
     from edgecnn.errors import DownloadError
@@ -261,12 +272,13 @@ def _models_path(options: argparse.Namespace) -> int:
 
 
 def _cache(options: argparse.Namespace) -> int:
-    from edgecnn import plan_cache
+    from edgecnn import plan_cache, verdicts
 
     kept = plan_cache.entries()
     if options.action == "clear":
         for path, _, _ in kept:
             plan_cache.remove(Path(path).stem)
+        verdicts.forget(plan_cache.folder())
         print(f"{len(kept)} plans removed")
         return 0
     for path, size, _ in kept:

@@ -1,8 +1,9 @@
-"""``edgecnn inspect`` and ``edgecnn convert``."""
+"""``edgecnn inspect``, ``edgecnn convert`` and ``edgecnn tune``."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -106,9 +107,11 @@ def convert(options: argparse.Namespace) -> int:
 
     graph = run_passes(read_graph(options.model, weights, shapes_of(options)), PORTABLE)
     if suffix == ".ecnn":
+        from edgecnn import plan_cache, verdicts
         from edgecnn.plan import build_plan, find_target
 
-        build_plan(run_passes(graph), find_target(options.target) if options.target else None).save(output)
+        target = find_target(options.target) if options.target else None
+        build_plan(run_passes(graph), target, verdicts=verdicts.layers(plan_cache.folder())).save(output)
     elif suffix == ".onnx":
         from edgecnn.exporters.onnx import export_onnx
 
@@ -119,6 +122,33 @@ def convert(options: argparse.Namespace) -> int:
         export_tflite(graph, output)
     print(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
     return 0
+
+
+def tune(options: argparse.Namespace) -> int:
+    """Measures a model on this machine and says what was found."""
+    from edgecnn.tuning import tune as run
+
+    path, weights = find_model(options.model, options.weights)
+    on_terminal = sys.stderr.isatty()
+    try:
+        verdict = run(
+            path,
+            weights,
+            input_shapes=shapes_of(options),
+            max_threads=options.threads,
+            progress=_show_progress if on_terminal else None,
+        )
+    finally:
+        if on_terminal:
+            sys.stderr.write("\r\x1b[K")
+    print(verdict)
+    print("kept for later loads" if verdict.kept else "not kept: the cache is off or cannot be written")
+    return 0
+
+
+def _show_progress(what: str, done: int, total: int) -> None:
+    sys.stderr.write(f"\r\x1b[K{what}  {100 * done // max(total, 1)} %")
+    sys.stderr.flush()
 
 
 def find_model(model: str, weights: str | None) -> tuple[Path, str | None]:

@@ -6,9 +6,9 @@ plan of more than `MOST_OF_ONE` is not kept. ``EDGECNN_CACHE=off`` and ``edgecnn
 
 **A stale plan is never used.** The name of an entry is a hash of everything that the plan was made from: of each file
 its path, device, inode, size and both times (the time of change cannot be set back by anybody), the version, sources
-and kernels of edgecnn, the instruction set, the environment variables of edgecnn, and the options. A file that was
-touched within the last seconds could change again without its times showing it, so it has no name and is not cached;
-nor is a model with weights in further files.
+and kernels of edgecnn, the instruction set, the verdicts of `edgecnn.tune`, the environment variables of edgecnn, and
+the options. A file that was touched within the last seconds could change again without its times showing it, so it has
+no name and is not cached; nor is a model with weights in further files.
 
 **A damaged entry is planned again.** What decides where kernels read and write is checked at each load, in full. The
 checksum of the weights would mean to read them all, which is what the cache is there to avoid. What damages a file
@@ -32,6 +32,7 @@ from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 import edgecnn
+from edgecnn import verdicts
 from edgecnn.mapping import map_file
 
 FOLDER = "EDGECNN_CACHE"
@@ -75,7 +76,17 @@ def name_of(
     if states[0] is None or any(state and max(state[1][-2:]) / 1e9 > now - SETTLED_SECONDS for state in states):
         return None
     environment = sorted((k, v) for k, v in os.environ.items() if k.startswith("EDGECNN_") and k != FOLDER)
-    facts = (edgecnn.__version__, build, _core.cpu_info()["target"], environment, str(weights), shapes, states)
+    measured = verdicts.selection_key(folder())
+    facts = (
+        edgecnn.__version__,
+        build,
+        _core.cpu_info()["target"],
+        environment,
+        str(weights),
+        shapes,
+        states,
+        measured,
+    )
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 

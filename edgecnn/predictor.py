@@ -179,7 +179,8 @@ def load(
         in a backend's own format, the imported graph is exported to it. "auto": native, or, for what it cannot run,
         the file's own runtime where that is installed, with a warning.
     threads
-        Threads that one run uses. Default: the physical cores this process may use, at most 4.
+        Threads that one run uses. Default: what `tune` found best on this machine; where it has not run, the physical
+        cores this process may use, of the fast ones where there are slow ones too, at most 4.
     input_shapes
         Input name -> shape, in the layout of the file; fixes symbolic sizes or changes fixed ones.
     max_memory
@@ -347,12 +348,19 @@ def make_backend(name: str, graph: Graph, threads: int, source: str) -> Backend:
     return TFLiteBackend(export_tflite(graph), threads, source=source)
 
 
+def default_threads() -> int:
+    """What `edgecnn.tune` found best on this machine, else the fast physical cores this process may use, at most 4."""
+    from edgecnn import _core, plan_cache, verdicts
+
+    cores = _core.cpu_info()
+    measured = verdicts.threads(plan_cache.folder())
+    return min(measured, cores["physical_cores"]) if measured else min(4, cores["fast_cores"])
+
+
 def check_threads(threads: int | None) -> int:
     """The number of threads to use; InputError unless it is a whole number from 1 to 256."""
     if threads is None:
-        from edgecnn import _core
-
-        return min(4, int(_core.cpu_info()["physical_cores"]))
+        return default_threads()
     if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or not 1 <= threads <= MAX_THREADS:
         raise InputError(f"threads must be a whole number from 1 to {MAX_THREADS}, not {threads!r}")
     return int(threads)

@@ -101,8 +101,18 @@ def test_forced_core(monkeypatch: pytest.MonkeyPatch) -> None:
         host_target()
 
 
+def test_little_cores_are_not_fast(tmp_path: Path) -> None:
+    for cpu, capacity in enumerate([446, 446, 1024, 871]):
+        (tmp_path / f"cpu{cpu}").mkdir()
+        (tmp_path / f"cpu{cpu}" / "cpu_capacity").write_text(f"{capacity}\n")
+    assert _core.fast_cpus(str(tmp_path), [0, 1, 2, 3]) == [2, 3]
+    assert _core.fast_cpus(str(tmp_path), [0, 1]) == [0, 1]
+    assert _core.fast_cpus(str(tmp_path / "absent"), [0, 5]) == [0, 5]
+    assert _core.fast_cpus(str(tmp_path), []) == []
+
+
 def test_threads() -> None:
-    assert check_threads(None) == min(4, _core.cpu_info()["physical_cores"]) >= 1
+    assert check_threads(None) == min(4, _core.cpu_info()["fast_cores"]) >= 1
     assert check_threads(7) == 7
     for wrong in (0, -1, 257, True, 2.0, "2"):
         with pytest.raises(InputError, match="from 1 to 256"):

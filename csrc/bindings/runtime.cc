@@ -198,7 +198,8 @@ py::tuple cache_sizes(const CacheSizes& sizes) { return py::make_tuple(sizes.l1d
 py::dict cpu_info() {
   py::dict info;
   info["target"] = best_target().name;
-  info["physical_cores"] = available_physical_cores();
+  info["physical_cores"] = available_physical_cores(false);
+  info["fast_cores"] = available_physical_cores(true);
   if (!host_midrs().empty()) info["core_designs"] = name_cores(host_midrs());
   info["l1d_bytes"] = host_cache_sizes().l1d_bytes;
   info["l2_bytes"] = host_cache_sizes().l2_bytes;
@@ -233,6 +234,8 @@ void bind_runtime(py::module_& m) {
       py::arg("cpu_folder"), py::arg("cpuinfo") = "", "(L1 data, L2 of one core) in bytes");
   m.def("check_forced_core", check_forced_core,
         "The complaint about the value of EDGECNN_UARCH, or an empty string");
+  m.def("fast_cpus", fast_cpus, py::arg("cpu_folder"), py::arg("cpus"),
+        "Those of these processors that are not slow ones beside faster ones");
   m.def("count_physical_cores", count_physical_cores, py::arg("cpu_folder"), py::arg("cpus"),
         "Physical cores that these processors belong to");
   py::class_<LoadedProgram, std::shared_ptr<LoadedProgram>>(m, "Program", "A checked program (.ecnn)")

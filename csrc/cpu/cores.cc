@@ -180,8 +180,24 @@ int count_physical_cores(const std::string& cpu_folder, const std::vector<int>& 
   return static_cast<int>(cores.size());
 }
 
-int available_physical_cores() {
-  return std::max(1, count_physical_cores("/sys/devices/system/cpu", allowed_cpus()));
+std::vector<int> fast_cpus(const std::string& cpu_folder, const std::vector<int>& cpus) {
+  std::vector<long> capacities;
+  for (const int cpu : cpus) {
+    const std::string text = read_line(cpu_folder + "/cpu" + std::to_string(cpu) + "/cpu_capacity");
+    capacities.push_back(std::strtol(text.c_str(), nullptr, 10));
+  }
+  const long highest = cpus.empty() ? 0 : *std::max_element(capacities.begin(), capacities.end());
+  std::vector<int> fast;
+  for (size_t i = 0; i < cpus.size(); ++i) {
+    if (2 * capacities[i] >= highest) fast.push_back(cpus[i]);
+  }
+  return fast;
+}
+
+int available_physical_cores(bool fast) {
+  const std::string folder = "/sys/devices/system/cpu";
+  const std::vector<int> cpus = allowed_cpus();
+  return std::max(1, count_physical_cores(folder, fast ? fast_cpus(folder, cpus) : cpus));
 }
 
 }  // namespace edgecnn

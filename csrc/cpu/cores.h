@@ -39,9 +39,13 @@ const std::vector<uint64_t>& host_midrs();
 // where it does not tell, each processor counts as a core.
 int count_physical_cores(const std::string& cpu_folder, const std::vector<int>& cpus);
 
-// Physical cores that this process may run on, at least 1. Asked of the system at each call: affinity
-// changes.
-int available_physical_cores();
+// Those of `cpus` that are not slow: whose capacity, where sysfs tells it, is at least half of the highest. A
+// little core among big ones has a quarter to a half of theirs.
+std::vector<int> fast_cpus(const std::string& cpu_folder, const std::vector<int>& cpus);
+
+// Physical cores that this process may run on, at least 1; `fast` ones only, or all. Asked of the system at
+// each call: affinity changes.
+int available_physical_cores(bool fast);
 
 }  // namespace edgecnn
 

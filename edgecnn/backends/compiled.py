@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 from weakref import WeakValueDictionary
 
-from edgecnn import plan_cache
+from edgecnn import plan_cache, verdicts
 from edgecnn.backends.program_info import read_info
 from edgecnn.errors import ModelError, ModelFormatError
 from edgecnn.mapping import map_file
@@ -104,10 +104,11 @@ def compile_graph(graph: Graph, source: str, name: str | None = None) -> Compile
     from edgecnn.plan import build_plan
 
     graph = run_passes(graph)
+    measured = verdicts.layers(plan_cache.folder())
     draft = plan_cache.create() if name else None
     if draft is not None and name:
         try:
-            content = build_plan(graph, file=draft.file).assemble(stamp=plan_cache.boot())
+            content = build_plan(graph, file=draft.file, verdicts=measured).assemble(stamp=plan_cache.boot())
         except OSError:  # the disk is full
             draft.discard()
         except BaseException:
@@ -116,7 +117,7 @@ def compile_graph(graph: Graph, source: str, name: str | None = None) -> Compile
         else:
             draft.keep(name)
             return CompiledModel(content, source, check_weights=False)
-    return CompiledModel(build_plan(graph).assemble(), source, check_weights=False)
+    return CompiledModel(build_plan(graph, verdicts=measured).assemble(), source, check_weights=False)
 
 
 def _from_cache(name: str, source: str) -> CompiledModel | None:

@@ -22,6 +22,7 @@ from edgecnn.plan.constants import ConstantFile
 from edgecnn.plan.pack import pack_conv
 from edgecnn.plan.steps import Buffer, Field, Layer, Step, View, whole
 from edgecnn.plan.target import Target
+from edgecnn.verdicts import Layers
 
 MAX_DIMS = 6
 # Pixels at a multiple of CROWDED bytes fall into few sets of a first-level cache (16 of the 128 of a Cortex-A53), where
@@ -38,12 +39,18 @@ class Lowering:
     """
 
     def __init__(
-        self, graph: Graph, target: Target, function_numbers: dict[str, dict[str, int]], constants: ConstantFile
+        self,
+        graph: Graph,
+        target: Target,
+        function_numbers: dict[str, dict[str, int]],
+        constants: ConstantFile,
+        verdicts: Layers,
     ) -> None:
         from edgecnn.plan.lower_ops import LOWER
 
         self.graph, self.target = graph, target
         self.constants = constants
+        self.verdicts = verdicts
         self.numbers = function_numbers
         self.steps: list[Step] = []
         self.layers: list[Layer] = []
@@ -52,6 +59,9 @@ class Lowering:
         self.planes: dict[str, View] = {}
         # Depthwise convolutions that wait for their pointwise one, by output.
         self.deferred: dict[str, Node] = {}
+        # Depthwise convolutions that could have a step in common with the pointwise one behind them: their layers, by
+        # output.
+        self.pairs: dict[str, int] = {}
         self._readers = graph.consumers()
         self._makers = graph.producers()
         self._placed: dict[str, View] = {}

@@ -11,7 +11,7 @@ from edgecnn.graph import ops
 from edgecnn.graph.ir import Node
 from edgecnn.plan.lower import MAX_DIMS, Lowering, collapse, front
 from edgecnn.plan.pack import pack_conv, pack_conv_transpose, pack_depthwise, pack_winograd
-from edgecnn.plan.select import QUADS, Candidate, conv_candidates, fuses
+from edgecnn.plan.select import QUADS, Candidate, conv_candidates, fuses, layer_key, ranked, with_fused
 from edgecnn.plan.steps import Field, View
 
 PAD_MODES = {"constant": 0, "reflect": 1, "edge": 2, "wrap": 3}
@@ -41,23 +41,38 @@ def picture(x: View, y: View) -> dict[str, Field]:
 
 
 def choose(low: Lowering, node: Node) -> list[Candidate]:
-    """The kernels that can run a convolution, the cheapest first."""
+    """The kernels that can run a convolution, the best first."""
     op = node.op
     assert isinstance(op, ops.Conv)
     specs = [low.graph.values[v] for v in node.inputs]
-    return conv_candidates(op, specs[0].shape, specs[1].shape, op.conv_shape(specs), low.target)
+    found = conv_candidates(op, specs[0].shape, specs[1].shape, op.conv_shape(specs), low.target)
+    if pointwise_behind(low, node):
+        found = with_fused(found)
+    return ranked(found, low.verdicts.get(key_of(low, node), {}))
+
+
+def key_of(low: Lowering, node: Node) -> str:
+    """The name of a convolution in the verdicts."""
+    assert isinstance(node.op, ops.Conv)
+    x, w = (low.graph.values[v].shape for v in node.inputs[:2])
+    behind = pointwise_behind(low, node)
+    then = low.graph.values[behind.outputs[0]].shape[3] if behind else 0
+    return layer_key(node.op, x, w, low.target, then)
 
 
 def conv(low: Lowering, node: Node) -> None:
     op = node.op
     assert isinstance(op, ops.Conv)
+    low.layers[-1].decided_by = low.pairs.get(node.inputs[0])
     if node.inputs[0] in low.deferred:
         depthwise_pointwise(low, low.deferred[node.inputs[0]], node)
         return
     w, b = low.array(node, 1), low.array(node, 2)
     candidates = choose(low, node)
-    low.layers[-1].candidates = [(c.kernel, c.cost) for c in candidates]
-    if candidates[0].kernel == "DwConv" and goes_into_pointwise(low, node):
+    low.layers[-1].key, low.layers[-1].candidates = key_of(low, node), candidates
+    if pointwise_behind(low, node):
+        low.pairs[node.outputs[0]] = len(low.layers) - 1
+    if candidates[0].kernel == "DwPw":
         low.deferred[node.outputs[0]] = node
         low.layers[-1].kernels.append("(with the pointwise layer)")
         return
@@ -120,20 +135,22 @@ def first_conv(low: Lowering, node: Node, op: ops.Conv, shape: ops.Shape, work: 
     )  # fmt: skip
 
 
-def goes_into_pointwise(low: Lowering, node: Node) -> bool:
-    """Whether a depthwise convolution is left to the pointwise one that alone reads it."""
+def pointwise_behind(low: Lowering, node: Node) -> Node | None:
+    """The pointwise convolution that alone reads a depthwise one, where one step can run both."""
     name = node.outputs[0]
     readers = low.readers(name)
+    assert isinstance(node.op, ops.Conv)
+    w = low.graph.values[node.inputs[1]].shape
+    if not node.op.groups == w[0] == low.graph.values[node.inputs[0]].shape[3]:
+        return None
     if len(readers) != 1 or name in low.graph.outputs:
-        return False
+        return None
     (reader,) = readers
     op = reader.op
-    assert isinstance(node.op, ops.Conv)
     if not isinstance(op, ops.Conv) or reader.inputs.count(name) != 1 or reader.inputs[0] != name:
-        return False
-    w = low.graph.values[node.inputs[1]].shape
+        return None
     x, y, pointwise = (low.graph.values[v].shape for v in (node.inputs[0], name, reader.inputs[1]))
-    return fuses(node.op, x, (w[1], w[2]), y[2], op, pointwise)
+    return reader if fuses(node.op, x, (w[1], w[2]), y[2], op, pointwise) else None
 
 
 def depthwise_pointwise(low: Lowering, depthwise: Node, node: Node) -> None:

@@ -24,6 +24,7 @@ from edgecnn.plan.constants import START, ConstantFile
 from edgecnn.plan.lower import Lowering
 from edgecnn.plan.steps import Buffer, Layer, Step, View
 from edgecnn.plan.target import Target, host_target
+from edgecnn.verdicts import Layers
 
 HEADER = struct.Struct("<4sHH16sIIQIIIIQQQQQQQQQII")
 OPERAND = struct.Struct("<IIQQ")
@@ -58,7 +59,7 @@ class Plan:
     arena_bound: int
 
     def explain(self) -> str:
-        """A line a layer: output shape, kernels, and where there was a choice the candidates with their estimates."""
+        """A line a layer: output shape, kernels, and where there was a choice the candidates and what ranked them."""
         lines = [
             f"{self.graph.name} for {self.target.name}: {len(self.steps)} steps, arena {self.arena_bytes} bytes "
             f"(lower bound {self.arena_bound}), packed weights {self.constants.nbytes} bytes"
@@ -69,9 +70,7 @@ class Plan:
             kernels = " + ".join(layer.kernels) or "(a view)"
             line = f"{layer.name:<{width}}  {layer.op:<13} {shape:<16} {layer.flops / 1e6:>8.1f} MFLOP  {kernels}"
             if layer.candidates:
-                best = layer.candidates[0][0]
-                costs = ", ".join(f"{k} {c / 1e6:.2f}{' <--' if k == best else ''}" for k, c in layer.candidates)
-                line += f"  [M vector ops: {costs}]"
+                line += f"  [{explain_candidates(layer)}]"
             lines.append(line)
         return "\n".join(lines)
 
@@ -144,8 +143,22 @@ class Plan:
         }
 
 
-def build_plan(graph: Graph, target: Target | None = None, file: BinaryIO | None = None) -> Plan:
+def explain_candidates(layer: Layer) -> str:
+    """The candidates of a layer, the one chosen first, with estimates, and times where they were measured."""
+    measured = layer.candidates[0].ms is not None
+    texts = []
+    for i, c in enumerate(layer.candidates):
+        time = f" {c.ms:.3f} ms" if c.ms is not None else ""
+        texts.append(f"{c.kernel} {c.cost / 1e6:.2f}{time}{' <--' if i == 0 else ''}")
+    return f"{'measured' if measured else 'estimated'}, M vector ops: {', '.join(texts)}"
+
+
+def build_plan(
+    graph: Graph, target: Target | None = None, file: BinaryIO | None = None, verdicts: Layers | None = None
+) -> Plan:
     """Compiles a graph for a target (default: the best one for this machine), into *file* where one is given.
+
+    *verdicts* are measured times (`edgecnn.verdicts.layers`); without them estimates decide.
 
     Raises
     ------
@@ -156,7 +169,7 @@ def build_plan(graph: Graph, target: Target | None = None, file: BinaryIO | None
 
     target = target or host_target()
     constants = ConstantFile(file)
-    low = Lowering(graph, target, _core.function_numbers(), constants)
+    low = Lowering(graph, target, _core.function_numbers(), constants, verdicts or {})
     lives: dict[Buffer, tuple[int, int]] = {}
     for i, step in enumerate(low.steps):
         for view in (*step.inputs, step.output):

@@ -1,4 +1,5 @@
 """Which kernel a convolution gets. A cost is an estimate in vector operations; it only ranks candidates of one layer.
+Where `edgecnn.tune` has measured all candidates of a layer on this machine, its verdict ranks them instead.
 
 The matrix-product kernel does a multiply-add per vector of output channels, tap, input channel and pixel: a layer whose
 channels per group do not fill the vectors wastes the rest. The depthwise kernel works along the channels themselves and
@@ -24,8 +25,10 @@ kernel for first layers could run, ``winograd`` for that wherever it can, or ``a
 
 from __future__ import annotations
 
+import math
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from edgecnn.errors import BackendError
 from edgecnn.graph.ops import Conv, MaxPool, Shape
@@ -71,15 +74,53 @@ POOL_COST = 8.0
 # Pointwise weights of more bytes would leave the second-level cache (512 KiB on a Cortex-A53) between two blocks.
 FUSED_MOST_BYTES = 288 << 10
 
+# Of the depthwise multiply-adds, where their results are not written.
+FUSED_COST = 0.75
+
 CHOICES = ("auto", "gemm", "winograd")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A kernel that could run a layer, and what it is estimated to cost."""
+    """A kernel that could run a layer, what it is estimated to cost, and where it was measured its milliseconds."""
 
     kernel: str
     cost: float
+    ms: float | None = None
+
+
+def layer_key(op: Conv, x: Shape, w: Shape, target: Target, then: int = 0) -> str:
+    """What the time of a convolution depends on, as text: the name of a layer in the verdicts.
+
+    *then*: output channels of the pointwise convolution that could go into the same step.
+    """
+    behind = f" then {then} pointwise" if then else ""
+    pool = f" pool {op.pool}" if op.pool else ""
+    residual = f" residual {op.residual}" if op.residual else ""
+    window = "x".join(map(str, w[1:3]))
+    strides, padding, dilations = (",".join(map(str, v)) for v in (op.strides, op.padding, op.dilations))
+    return (
+        f"{target.name} {'x'.join(map(str, x))} -> {w[0]}, {window} by {strides} padding {padding} "
+        f"dilation {dilations} groups {op.groups}{pool}{residual}{behind}"
+    )
+
+
+def ranked(found: list[Candidate], times: Mapping[str, float]) -> list[Candidate]:
+    """Candidates with their measured milliseconds: those that have any first, by these; then the others as they were.
+
+    What has none where others have is what `edgecnn.tune` found too dear to be worth a measurement.
+    """
+    found = [replace(c, ms=times.get(c.kernel)) for c in found]
+    return sorted(found, key=lambda c: math.inf if c.ms is None else c.ms)
+
+
+def with_fused(found: list[Candidate]) -> list[Candidate]:
+    """The candidates of a depthwise convolution whose pointwise one could go into the same step.
+
+    The multiply-adds of the latter are the same either way and not counted.
+    """
+    depthwise = [c for c in found if c.kernel == "DwConv"]
+    return sorted([*found, *(Candidate("DwPw", FUSED_COST * c.cost) for c in depthwise)], key=lambda c: c.cost)
 
 
 def fuses(depthwise: Conv, x: Shape, kernel: tuple[int, int], out_w: int, pointwise: Conv, w: Shape) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Union
 
 from edgecnn.graph.ops import Shape
+from edgecnn.plan.select import Candidate
 
 Number = Union[int, float]
 Field = Union[Number, "list[int]"]
@@ -100,4 +101,6 @@ class Layer:
     shape: Shape
     flops: int = 0
     kernels: list[str] = field(default_factory=list)
-    candidates: list[tuple[str, float]] = field(default_factory=list)
+    key: str = ""  # in the verdicts, where there are candidates
+    candidates: list[Candidate] = field(default_factory=list)
+    decided_by: Union[int, None] = None  # the layer before it whose candidates concern both
