@@ -88,6 +88,11 @@ def test_kernels(arm_build: Path, program: str, core: str) -> None:
     print(emulate(core, arm_build / program))
 
 
+def test_frames_allocate_nothing(arm_build: Path, tmp_path: Path) -> None:
+    build_plan(run_passes(yolo_like()), find_target("armv8")).save(tmp_path / "model.ecnn")
+    assert "2 threads: 0 allocations" in emulate(CORES[0], arm_build / "frame_test", tmp_path / "model.ecnn")
+
+
 @pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("make", [yolo_like, classifier_like])
 def test_small_networks(arm_build: Path, make, core: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -7,10 +7,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from graphs import classifier_like, feed, yolo_like
+from soak import ALLOWED_GROWTH, soak
 
 from edgecnn import _core
 from edgecnn.backends.native import NativeBackend
@@ -123,6 +125,15 @@ def test_child_may_close_what_the_parent_uses() -> None:
 
     assert in_child(child)
     assert as_bytes(backend.predict(inputs)) == expected
+
+
+def test_sixteen_predictors_of_mixed_models(tmp_path: Path) -> None:
+    paths = []
+    for i, make in enumerate(MAKERS):
+        paths.append(tmp_path / f"{i}.ecnn")
+        build_plan(run_passes(make())).save(paths[-1])
+    wrong, growth = soak(paths, predictors=16, frames=60)
+    assert wrong == 0 and growth < ALLOWED_GROWTH
 
 
 def _digest(index: int) -> list[bytes]:
