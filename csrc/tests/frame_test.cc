@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <string>
 
 #include "runtime/context.h"
@@ -16,30 +17,42 @@ std::atomic<long> allocations{0};
 
 }  // namespace
 
-// glibc's own allocator under its other names; malloc is what operator new and all of the C library call.
+// The linker sends every call of malloc and its like here (csrc/CMakeLists.txt); operator new, which may lie
+// in a shared library, is made to call them.
 extern "C" {
-void* __libc_malloc(size_t bytes);
-void* __libc_calloc(size_t count, size_t bytes);
-void* __libc_realloc(void* block, size_t bytes);
-void* __libc_memalign(size_t alignment, size_t bytes);
+void* __real_malloc(size_t bytes);
+void* __real_calloc(size_t count, size_t bytes);
+void* __real_realloc(void* block, size_t bytes);
+void* __real_aligned_alloc(size_t alignment, size_t bytes);
 
-void* malloc(size_t bytes) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return __libc_malloc(bytes);
+void* __wrap_malloc(size_t bytes) {
+  ++allocations;
+  return __real_malloc(bytes);
 }
-void* calloc(size_t count, size_t bytes) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return __libc_calloc(count, bytes);
+void* __wrap_calloc(size_t count, size_t bytes) {
+  ++allocations;
+  return __real_calloc(count, bytes);
 }
-void* realloc(void* block, size_t bytes) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return __libc_realloc(block, bytes);
+void* __wrap_realloc(void* block, size_t bytes) {
+  ++allocations;
+  return __real_realloc(block, bytes);
 }
-void* aligned_alloc(size_t alignment, size_t bytes) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return __libc_memalign(alignment, bytes);
+void* __wrap_aligned_alloc(size_t alignment, size_t bytes) {
+  ++allocations;
+  return __real_aligned_alloc(alignment, bytes);
 }
 }
+
+void* operator new(size_t bytes) {
+  void* block = std::malloc(bytes);
+  if (!block) throw std::bad_alloc();
+  return block;
+}
+void* operator new[](size_t bytes) { return operator new(bytes); }
+void operator delete(void* block) noexcept { std::free(block); }
+void operator delete[](void* block) noexcept { std::free(block); }
+void operator delete(void* block, size_t) noexcept { std::free(block); }
+void operator delete[](void* block, size_t) noexcept { std::free(block); }
 
 int main(int argc, char** argv) {
   if (argc < 2) {
@@ -52,7 +65,7 @@ int main(int argc, char** argv) {
   const std::string error = edgecnn::Program::open(file.data.get(), file.size, &program);
   if (!error.empty()) edgecnn::fail(error);
   edgecnn::Arrays arrays(program, {});
-  if (allocations.load() == 0) edgecnn::fail("no allocation was counted: malloc is not this program's");
+  if (allocations.load() == 0) edgecnn::fail("no allocation was counted: malloc is not wrapped");
   for (const int threads : {1, 2}) {
     edgecnn::Context context(program, threads);
     context.run(arrays.in.data(), arrays.out.data());
