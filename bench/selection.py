@@ -4,9 +4,8 @@
 
 Prints for each layer what every candidate is estimated to cost and what it takes, measured in the running network
 (edgecnn/tuning.py), whether the estimate chose the fastest, and the milliseconds it loses where not; then sums over all
-models. ``--fit`` adds for each kernel the nanoseconds of a vector operation (median and range over layers): constants in
-edgecnn/plan/select.py are right when these agree between the kernels. Layers are equal in several networks; each is
-counted where it stands. Nothing is kept.
+models. ``--fit`` adds for each kernel the nanoseconds of a vector operation (median and range over layers): the
+constants in edgecnn/plan/select.py are right when these agree between the kernels of a layer. Nothing is kept.
 """
 
 from __future__ import annotations
@@ -38,8 +37,8 @@ def main() -> int:
     near = sum(layer.loss <= 0.05 * (layer.best.ms or 0) for layer in layers)
     lost = sum(layer.loss for layer in layers)
     print(
-        f"\n{len(options.models)} models, {len(layers)} layers with a choice: the estimate chose the fastest for {right}, "
-        f"one within 5 % of it for {near}; the others lose {lost:.3f} ms of {chosen:.3f} ({100 * lost / chosen:.2f} %)"
+        f"\n{len(options.models)} models, {len(layers)} layers with a choice: estimates took the fastest for {right}, "
+        f"within 5 % of it for {near}; they lose {lost:.3f} ms of {chosen:.3f} ({100 * lost / chosen:.2f} %)"
     )
     if options.fit:
         rates: dict[str, list[float]] = defaultdict(list)
