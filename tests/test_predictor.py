@@ -45,10 +45,11 @@ def test_input_shapes() -> None:
         assert predictor.inputs[0].shape == (2, 3, 160, 192)
         x = np.random.default_rng(0).random((2, 3, 160, 192), np.float32)
         both = predictor.run(x)
+    # Two pictures may get another convolution algorithm than one.
     with digits(input_shapes={"input": (1, 3, 160, 192)}) as predictor:
         for i in range(2):
             for name, array in predictor.run(x[i : i + 1]).items():
-                np.testing.assert_array_equal(array[0], both[name][i])
+                np.testing.assert_allclose(array[0], both[name][i], rtol=0, atol=1e-5 * float(np.abs(array).max()))
 
 
 def test_arrays_without_order_are_taken() -> None:
