@@ -71,6 +71,7 @@ struct DwPwStep {
     float* scratch;
     int64_t stride;
     DwBand band;
+    CoreClass core;
     Epilogue epilogue;
     Panels panels;
 
@@ -83,6 +84,7 @@ struct DwPwStep {
           stride(DwPwStep::stride(params)),
           band(depthwise(params), static_cast<const float*>(args.in[1]),
                static_cast<const float*>(args.in[1]) + 9 * round_up(params.channels, kLanes)),
+          core(args.core),
           panels(Panels::make(
               params.channels, params.out_c, 1, args.in[2],
               static_cast<const float*>(args.in[2]) + params.channels * round_up(params.out_c, kLanes))) {
@@ -127,6 +129,7 @@ struct DwPwStep {
       t.out_stride = p.out_stride;
       t.columns = panel.columns;
       t.epilogue = &epilogue;
+      t.core = core;
       const int64_t next = int64_t{panel.vecs} * kLanes * p.channels;
       for (int64_t i = 0; i < cut.tiles; ++i) {
         const int64_t first = cut.start(i);
