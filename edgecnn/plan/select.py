@@ -41,21 +41,24 @@ DEPTHWISE_COST = 2.0
 @dataclass(frozen=True)
 class WinogradCost:
     """Of a multiply-add of the products; of the transforms, for each vector of channels of a tile; of loading a vector
-    of transformed weights."""
+    of transformed weights, and of streaming one where they are more than `WINOGRAD_CACHED_BYTES`."""
 
     product: float
     input: float
     output: float
     weight: float
+    streamed: float
 
 
 WINOGRAD = {
-    "x86-avx512": WinogradCost(1.34, 400, 500, 22),
-    "x86-avx2": WinogradCost(1.05, 350, 450, 12),
-    "armv8": WinogradCost(1.2, 300, 300, 4),
-    "portable": WinogradCost(1.2, 300, 300, 4),
+    "x86-avx512": WinogradCost(1.42, 400, 140, 13.5, 21),
+    "x86-avx2": WinogradCost(1.02, 675, 340, 7.6, 10.6),
+    "armv8": WinogradCost(1.2, 300, 300, 4, 4),
+    "portable": WinogradCost(1.2, 300, 300, 4, 4),
 }
-# Transformed weights of more bytes stream from memory whatever the cache, and are more than a board has to spare.
+# Transformed weights of more bytes come from beyond the second-level cache in each frame.
+WINOGRAD_CACHED_BYTES = 4 << 20
+# Of more bytes they stream from memory whatever the cache, and are more than a board has to spare.
 WINOGRAD_MOST_BYTES = 64 << 20
 
 # What the kernel for first layers takes, and its multiply-adds against those of a matrix product over so few channels.
@@ -162,8 +165,10 @@ def conv_candidates(op: Conv, x: Shape, w: Shape, conv_shape: Shape, target: Tar
         products = 36 * ci * vectors
         each = WINOGRAD[target.name]
         transforms = each.input * -(-ci // target.lanes) + each.output * vectors
-        cost = tiles * (each.product * products + transforms) + each.weight * products + apart
-        too_large = 4 * products * target.lanes > WINOGRAD_MOST_BYTES
+        weight_bytes = 4 * products * target.lanes
+        load = each.weight if weight_bytes <= WINOGRAD_CACHED_BYTES else each.streamed
+        cost = tiles * (each.product * products + transforms) + load * products + apart
+        too_large = weight_bytes > WINOGRAD_MOST_BYTES
         found.append(Candidate("Winograd", float("inf") if too_large else cost))
     forced = os.environ.get("EDGECNN_CONV") or "auto"
     if forced not in CHOICES:
