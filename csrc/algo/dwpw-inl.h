@@ -1,12 +1,13 @@
 // Depthwise convolution and the pointwise one behind it, without the map between them.
 //
-// The depthwise results of a block of pixels, up to two rows high and as wide as kBlockFloats allows, go to
+// The depthwise results of a block of pixels, up to two rows high and some register tiles wide, go to
 // scratch, where they stay in the first-level cache while all panels of the pointwise weights are multiplied
 // with them. The weights are read once for each block: this pays where they stay in the second-level cache
 // (edgecnn/plan/select.py decides). An item is a block.
 #ifndef EDGECNN_ALGO_DWPW_INL_H_
 #define EDGECNN_ALGO_DWPW_INL_H_
 
+#include "algo/conv-inl.h"
 #include "algo/dwband-inl.h"
 #include "gemm/igemm-inl.h"
 
@@ -15,30 +16,43 @@ namespace EC_ISA {
 
 struct DwPwStep {
   static constexpr int kRows = DwBand::kRows;
-  static constexpr int64_t kBlockFloats = 4096;
+  static constexpr int64_t kBlockFloats = 2048;
+  static constexpr int64_t kShortRow = 2;  // tiles
 
-  // Blocks side by side.
-  static int pieces(const DwPwParams& p) {
-    const int64_t most = larger<int64_t>(kTileRows, kBlockFloats / kRows / p.channels);
-    return static_cast<int>(ceil_div(p.out_w, most));
-  }
+  // How the tiles of a row's pixels make up blocks.
+  struct Blocks {
+    TileCut tiles;
+    int64_t each;   // tiles of a block
+    int64_t count;  // blocks side by side
+
+    explicit Blocks(const DwPwParams& p) : tiles(TileCut::make_tiles(p.out_w, kTileRows)) {
+      // A short row stays whole: then the tiles of both rows of a band can follow each other.
+      const int64_t fit = kBlockFloats / kRows / p.channels / kTileRows;
+      each = tiles.tiles <= kShortRow ? tiles.tiles : larger<int64_t>(1, fit);
+      count = ceil_div(tiles.tiles, each);
+    }
+    // The column at which a block begins.
+    int start(int64_t block) const {
+      return static_cast<int>(tiles.start(smaller(block * each, tiles.tiles)));
+    }
+  };
   static int64_t bands(const DwPwParams& p) { return ceil_div(p.out_h, kRows); }
-  static int64_t items(const DwPwParams& p) { return p.batch * bands(p) * pieces(p); }
+  static int64_t items(const DwPwParams& p) { return p.batch * bands(p) * Blocks(p).count; }
 
   // Between the pixels of a block: whole vectors, and a line that keeps neighbours out of each other's sets.
   static int64_t stride(const DwPwParams& p) { return round_up(p.channels, kLineFloats) + kLineFloats; }
   static size_t scratch_bytes(const DwPwParams& p) {
-    return static_cast<size_t>(kRows * ceil_div(p.out_w, pieces(p)) * stride(p)) * sizeof(float);
+    // The first block is the widest.
+    return static_cast<size_t>(kRows * Blocks(p).start(1) * stride(p)) * sizeof(float);
   }
 
   static void run(const DwPwParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     Worker w(p, args);
-    const int across = pieces(p);
+    const Blocks blocks(p);
     for (int64_t item = begin; item < end; ++item) {
-      const int64_t band = item / across, piece = item % across;
-      const int x = static_cast<int>(p.out_w * piece / across);
-      w.block(band / bands(p), static_cast<int>(band % bands(p)) * kRows, x,
-              static_cast<int>(p.out_w * (piece + 1) / across) - x);
+      const int64_t band = item / blocks.count, block = item % blocks.count;
+      const int x = blocks.start(block);
+      w.block(band / bands(p), static_cast<int>(band % bands(p)) * kRows, x, blocks.start(block + 1) - x);
     }
   }
 
@@ -70,8 +84,8 @@ struct DwPwStep {
     float* out;
     float* scratch;
     int64_t stride;
-    DwBand band;
     CoreClass core;
+    DwBand band;
     Epilogue epilogue;
     Panels panels;
 
@@ -82,9 +96,9 @@ struct DwPwStep {
           out(static_cast<float*>(args.out[0])),
           scratch(static_cast<float*>(args.scratch)),
           stride(DwPwStep::stride(params)),
+          core(args.core),
           band(depthwise(params), static_cast<const float*>(args.in[1]),
                static_cast<const float*>(args.in[1]) + 9 * round_up(params.channels, kLanes)),
-          core(args.core),
           panels(Panels::make(
               params.channels, params.out_c, 1, args.in[2],
               static_cast<const float*>(args.in[2]) + params.channels * round_up(params.out_c, kLanes))) {
@@ -100,20 +114,34 @@ struct DwPwStep {
       const bool whole = columns == p.out_w;
       const int strips = whole ? 1 : rows, length = whole ? rows * columns : columns;
       const int64_t pixel = (picture * p.out_h + y) * p.out_w + x;
-      for (int n = 0; n < panels.count; ++n) {
-        const Panel panel = panels.get(n);
-        for (int s = 0; s < strips; ++s) {
-          strip(panel, scratch + s * columns * stride, length, pixel + int64_t{s} * p.out_w);
-        }
+      for (int s = 0; s < strips; ++s) {
+        strip(scratch + s * columns * stride, length, pixel + int64_t{s} * p.out_w);
       }
     }
 
-    // `length` pixels of a panel's channels, from output pixel `pixel` on.
-    void strip(const Panel& panel, const float* from, int length, int64_t pixel) {
-      const TileCut cut = TileCut::make(length, kTileRows);
+    // `length` pixels from output pixel `pixel` on. On ARM a tile meets panel after panel, elsewhere a panel
+    // tile after tile, as in ConvStep.
+    void strip(const float* from, int length, int64_t pixel) {
+      const TileCut cut = TileCut::make_tiles(length, kTileRows);
+      const int64_t count = cut.tiles * panels.count;
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t tile = ConvStep::kPanelsPerTile ? i / panels.count : i % cut.tiles;
+        const int64_t panel = ConvStep::kPanelsPerTile ? i % panels.count : i / cut.tiles;
+        const int64_t first = cut.start(tile);
+        const int64_t ahead = ConvStep::kPanelsPerTile ? 0 : tile * prefetched(p.channels);
+        multiply_tile(panels.get(static_cast<int>(panel)), from + first * stride,
+                      static_cast<int>(cut.start(tile + 1) - first), pixel + first, ahead);
+      }
+    }
+
+    void multiply_tile(const Panel& panel, const float* from, int count, int64_t pixel, int64_t ahead) {
       const Run run = {0, 0};
       const float* rows[kTileRows];
       const float* residuals[kTileRows];
+      for (int j = 0; j < count; ++j) {
+        rows[j] = from + j * stride;
+        if (p.residual) residuals[j] = residual + (pixel + j) * p.residual_stride;
+      }
       Tile t;
       t.run_count = 1;
       t.run_length = p.channels;
@@ -121,28 +149,20 @@ struct DwPwStep {
       t.a = rows;
       t.a_step = t.a_offset = 0;
       t.b = panel.b;
+      // The next panel, of which the tiles of this one bring a part each where it serves several.
+      const int64_t floats = int64_t{panel.vecs} * kLanes * p.channels;
+      t.prefetch = panel.b + smaller(floats + ahead, 2 * floats);
       t.start = panel.bias;
       t.start_step = 0;
       t.partial = nullptr;
       t.residual = residuals;
       t.residual_offset = panel.first_column;
+      t.out = out + pixel * p.out_stride + panel.first_column;
       t.out_stride = p.out_stride;
       t.columns = panel.columns;
       t.epilogue = &epilogue;
       t.core = core;
-      const int64_t next = int64_t{panel.vecs} * kLanes * p.channels;
-      for (int64_t i = 0; i < cut.tiles; ++i) {
-        const int64_t first = cut.start(i);
-        const int count = static_cast<int>(cut.start(i + 1) - first);
-        for (int j = 0; j < count; ++j) {
-          rows[j] = from + (first + j) * stride;
-          if (p.residual) residuals[j] = residual + (pixel + first + j) * p.residual_stride;
-        }
-        // The tiles bring the next panel near.
-        t.prefetch = panel.b + smaller(next + i * prefetched(p.channels), 2 * next);
-        t.out = out + (pixel + first) * p.out_stride + panel.first_column;
-        tile_function(count, panel.vecs)(t);
-      }
+      tile_function(count, panel.vecs)(t);
     }
   };
 };

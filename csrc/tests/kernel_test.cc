@@ -442,10 +442,10 @@ int test_first(const Target& t) {
 }
 
 // A 3x3 window of stride 1 or 2, with which DwConv goes by bands; false where it does not fit.
-bool choose_band(DwConvParams* p, int size_limit) {
+bool choose_band(DwConvParams* p, int most_h, int most_w) {
   p->batch = pick(1, 2);
-  p->in_h = pick(1, size_limit);
-  p->in_w = pick(1, size_limit);
+  p->in_h = pick(1, most_h);
+  p->in_w = pick(1, most_w);
   p->kernel_h = p->kernel_w = 3;
   p->stride_h = p->stride_w = pick(1, 2);
   p->dilation_h = p->dilation_w = 1;
@@ -479,7 +479,7 @@ int test_depthwise(const Target& t) {
     DwConvParams p{};
     const int limit = count % 3 == 0 ? 20 : 9;
     const bool band = count % 2 == 0;
-    if (!(band ? choose_band(&p, limit) : choose_window(&p, limit))) continue;
+    if (!(band ? choose_band(&p, limit, limit) : choose_window(&p, limit))) continue;
     p.channels = awkward_channels(t);
     p.in_stride = p.channels + (pick(0, 1) ? pick(1, 5) : 0);
     p.out_stride = p.channels + (pick(0, 1) ? pick(1, 5) : 0);
@@ -509,9 +509,9 @@ int test_depthwise_pointwise(const Target& t) {
   int count = 0;
   while (count < 150) {
     DwConvParams d{};
-    if (!choose_band(&d, count % 5 == 0 ? 30 : 10)) continue;
-    // Every tenth case has more than one block in a row of the picture.
-    d.channels = count % 10 == 0 ? pick(300, 330) : awkward_channels(t);
+    // Some have several blocks in a row.
+    if (!choose_band(&d, 9, count % 3 == 0 ? 80 : 12)) continue;
+    d.channels = count % 12 == 0 ? pick(130, 200) : awkward_channels(t);
     d.in_stride = d.channels + (pick(0, 1) ? pick(1, 5) : 0);
     d.out_stride = d.channels;
     choose_activation(&d.act, &d.alpha, &d.beta);

@@ -169,8 +169,8 @@ Problem dwpw(Random& random, int lanes) {
   DwPwParams p = {};
   p.batch = pick(random, 1, 2);
   p.in_h = pick(random, 1, 9);
-  p.in_w = pick(random, 2, 20);
-  p.channels = pick(random, 0, 4) == 0 ? 400 : size(random, lanes);
+  p.in_w = pick(random, 2, 60);
+  p.channels = pick(random, 0, 4) == 0 ? 150 : size(random, lanes);
   p.out_c = size(random, lanes);
   p.in_stride = stride_for(random, p.channels);
   p.out_stride = stride_for(random, p.out_c);
