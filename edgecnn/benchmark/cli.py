@@ -41,6 +41,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=_seconds, default=3.0, help="time for each combination (%(default)s)")
     parser.add_argument("--frames", type=count, help="frames for each combination, instead of a time")
     parser.add_argument("--image", help="picture for detectors (default: a made-up one of 640x480)")
+    parser.add_argument(
+        "--board",
+        metavar="NAME,NAME",
+        help="forecast for these boards instead of measuring here (docs/forecast.md)",
+    )
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON; - is standard output")
     return parser
 
@@ -66,6 +71,11 @@ def _seconds(text: str) -> float:
 
 def run(options: argparse.Namespace) -> int:
     """Measures every model and reports."""
+    if options.board:
+        from edgecnn.forecast.forecast import command
+
+        files = [_files(model, options.weights)[:2] for model in options.model]
+        return command(files, options.board.split(","), options.threads, options.json or "")
     show = _on_terminal if sys.stderr.isatty() else _silent
     before = machine.describe()
     if options.json != "-":

@@ -1,0 +1,1 @@
+"""How fast a model will run on a board, from a laptop: docs/forecast.md."""

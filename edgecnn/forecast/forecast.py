@@ -1,0 +1,136 @@
+"""``edgecnn-bench --board``: the forecast of a model on boards."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Optional
+
+from edgecnn.errors import InputError, MemoryLimit
+from edgecnn.forecast import instrument
+from edgecnn.forecast.boards import Board, find_board
+from edgecnn.forecast.calibration import calibration
+from edgecnn.forecast.counts import Counts
+from edgecnn.forecast.timing import milliseconds
+
+MIB = 1 << 20
+# What the operating system and Python keep for themselves.
+SYSTEM_MIB = 128
+# Of a model this small, caches keep something from frame to frame: its first frame is followed, too.
+SMALL_MIB = 8
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The forecast time of a frame."""
+
+    model: str
+    board: str
+    threads: int
+    milliseconds: float
+
+    @property
+    def fps(self) -> float:
+        """Frames a second, of the network alone."""
+        return 1e3 / self.milliseconds
+
+
+def forecast(
+    model: str,
+    boards: Sequence[str],
+    threads: Sequence[int] = (1,),
+    weights: Optional[str] = None,
+) -> list[Forecast]:
+    """Forecasts for a model file on boards, one of each number of threads that a board has cores for.
+
+    Raises
+    ------
+    InputError
+        A board is unknown, or none has so many cores.
+    MemoryLimit
+        The model does not fit into the memory of a board.
+    BackendError
+        QEMU, a compiler or ecnn-run is missing.
+    """
+    chosen = {name: find_board(name) for name in dict.fromkeys(boards)}
+    pairs = [(name, count) for name, board in chosen.items() for count in threads if count <= board.cores]
+    if not pairs:
+        raise InputError(f"--threads {','.join(map(str, threads))}: {', '.join(chosen)} has not so many cores")
+    memory = check_memory(model, weights, chosen, max(count for _, count in pairs))
+    counts: dict[str, Counts] = {}
+    with tempfile.TemporaryDirectory(prefix="edgecnn-forecast-") as folder:
+        program, steps = compile_for_arm(model, weights, Path(folder))
+        for core in dict.fromkeys(board.core for board in chosen.values()):
+            skip = 0 if memory < SMALL_MIB * MIB else 1
+            command = [str(instrument.runner()), str(program), "--loops", "2"]
+            counts[core] = instrument.run(command, core, steps, skip)
+    found = []
+    for name, count in pairs:
+        board = chosen[name]
+        time = milliseconds(counts[board.core], board, count, calibration().parameters)
+        found.append(Forecast(model, name, count, time))
+    return found
+
+
+def check_memory(model: str, weights: Optional[str], boards: dict[str, Board], threads: int) -> int:
+    """Bytes that the model takes; MemoryLimit where a board has not so many to spare."""
+    from edgecnn.predictor import required_memory
+
+    if model.lower().endswith(".ecnn"):
+        raise InputError(f"{model}: a forecast starts from the model that an .ecnn was made of")
+    needed = sum(required_memory(model, weights, threads=threads).values())
+    for name, board in boards.items():
+        room = board.memory_mib - SYSTEM_MIB
+        if needed > room * MIB:
+            raise MemoryLimit(
+                f"{model} takes {needed / MIB:.0f} MiB; a {board.title} (--board {name}) has {board.memory_mib} MiB, "
+                f"of which its system leaves about {room}"
+            )
+    return needed
+
+
+def compile_for_arm(model: str, weights: Optional[str], folder: Path) -> tuple[Path, int]:
+    """The model as an .ecnn for ARM, and the number of its steps."""
+    from edgecnn.importers import import_model
+    from edgecnn.passes import run_passes
+    from edgecnn.plan import build_plan, find_target
+
+    plan = build_plan(run_passes(import_model(model, weights)), find_target("armv8"))
+    path = folder / "model.ecnn"
+    plan.save(path)
+    return path, len(plan.steps)
+
+
+def command(
+    models: Sequence[tuple[Path, Optional[str]]], boards: Sequence[str], threads: Sequence[int], target: str
+) -> int:
+    """What ``edgecnn-bench --board`` does: a table, and JSON into the file *target* where that is not empty."""
+    found = [row for model, weights in models for row in forecast(str(model), boards, threads, weights)]
+    if target != "-":
+        print(table(found))
+        print(calibration().sentence())
+    if target:
+        rows = [{**asdict(row), "fps": row.fps} for row in found]
+        errors = {"median_percent": calibration().median, "p90_percent": calibration().p90}
+        text = json.dumps({"kind": "forecast", "left_out_error": errors, "forecasts": rows}, indent=2) + "\n"
+        if target == "-":
+            sys.stdout.write(text)
+        else:
+            try:
+                Path(target).write_text(text)
+            except OSError as error:
+                raise InputError(f"{target}: cannot be written: {error.strerror}") from error
+    return 0
+
+
+def table(forecasts: Sequence[Forecast]) -> str:
+    """The forecasts as text."""
+    lines = [f"{'model':<28} {'board':<11} {'threads':>7} {'forecast ms':>12} {'forecast fps':>13}"]
+    for row in forecasts:
+        name = Path(row.model).name
+        lines.append(f"{name:<28} {row.board:<11} {row.threads:>7} {row.milliseconds:>12.1f} {row.fps:>13.1f}")
+    return "\n".join(lines)
