@@ -131,8 +131,6 @@ class Classifier(PictureModel):
 
 def as_probabilities(scores: np.ndarray) -> np.ndarray:
     """Scores (classes,) as they are if they are probabilities, else their softmax; NaN becomes 0."""
-    if np.all((scores >= 0) & (scores <= 1)) and abs(float(scores.sum()) - 1) <= 1e-3:
-        return scores
-    with np.errstate(invalid="ignore"):
-        e = np.exp(scores - scores.max())
-        return np.nan_to_num(e / e.sum(), nan=0.0).astype(np.float32)
+    from edgecnn import _core
+
+    return _core.to_probabilities(np.asarray(scores, np.float32))

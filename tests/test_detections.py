@@ -139,7 +139,7 @@ def test_classification() -> None:
 
 def test_scores_become_probabilities_once() -> None:
     given = np.array([0.2, 0.5, 0.3], np.float32)
-    assert as_probabilities(given) is given
+    assert as_probabilities(given).tobytes() == given.tobytes()
     np.testing.assert_allclose(as_probabilities(np.log(given) + 3), given, rtol=1e-5)
     np.testing.assert_allclose(as_probabilities(np.array([1000, 0, -1000], np.float32)), [1, 0, 0])
     assert as_probabilities(np.array([np.nan, 1, 2], np.float32)).tolist() == [0, 0, 0]

@@ -160,9 +160,23 @@ def test_tensors_of_terabytes_are_refused(good: bytes) -> None:
 def test_an_arena_that_nothing_uses_costs_nothing(good: bytes) -> None:
     resource = pytest.importorskip("resource")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    backend = NativeBackend(with_header(good, arena_bytes=2 * GIB))
+    backend = NativeBackend(with_header(good, arena_bytes=GIB // 4))
     backend.predict({s.name: np.zeros(s.shape, s.dtype) for s in backend.inputs})
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 18  # KiB
+
+
+def test_a_small_file_cannot_ask_for_much_memory(good: bytes) -> None:
+    assert len(good) < GIB // 1024
+    with pytest.raises(ModelFormatError, match="asks for an arena"):
+        NativeBackend(with_header(good, arena_bytes=GIB))
+    with pytest.raises(ModelFormatError, match="more memory than a file of this size may ask for"):
+        bad = with_bytes(good, header(good)["io_offset"], struct.pack("<Q", GIB))
+        NativeBackend(bad)
+
+
+def test_metadata_of_megabytes_are_refused(good: bytes) -> None:
+    with pytest.raises(ModelFormatError, match="metadata"):
+        NativeBackend(with_metadata(good, b" " * (9 << 20)))
 
 
 def metadata_of(content: bytes) -> dict[str, Any]:

@@ -14,6 +14,7 @@
 
 #include "vision/letterbox.h"
 #include "vision/nms.h"
+#include "vision/probabilities.h"
 #include "vision/yolo.h"
 
 namespace edgecnn {
@@ -239,6 +240,13 @@ py::array_t<float> boxes_to_source(const FloatArray& boxes, const vision::Placem
   return out;
 }
 
+FloatArray to_probabilities(const FloatArray& scores) {
+  require(scores.ndim() == 1, "scores must be (N,)");
+  FloatArray out(scores.shape(0));
+  vision::to_probabilities(scores.data(), static_cast<size_t>(scores.size()), out.mutable_data());
+  return out;
+}
+
 vision::Placement place(const std::string& resize, int source_w, int source_h, int input_w, int input_h) {
   require(valid_side(source_w) && valid_side(source_h) && valid_side(input_w) && valid_side(input_h),
           "sizes must be positive");
@@ -285,6 +293,8 @@ void bind_vision(py::module_& m) {
         "Raw maps to (boxes (N, 4) in fractions of the input, scores (N,), class ids (N,)).");
   m.def("nms", &nms, py::arg("boxes"), py::arg("scores"), py::arg("classes"), py::arg("iou"),
         py::arg("max_det"), py::arg("agnostic"), "Indices of the boxes to keep, highest score first.");
+  m.def("to_probabilities", &to_probabilities, py::arg("scores"),
+        "Scores (N,) as they are where they are probabilities, else their softmax.");
   m.def("iou_matrix", &iou_matrix, py::arg("a"), py::arg("b"));
 }
 

@@ -1,8 +1,8 @@
 #include "runtime/context.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <new>
 
 #include "cpu/caches.h"
 #include "cpu/cores.h"
@@ -21,6 +21,13 @@ struct Job {
   size_t scratch_stride;
 };
 
+// An equal part of the items for each thread of the application.
+struct Parts {
+  Job* job;
+  int64_t items;
+  int count;
+};
+
 void run_items(void* context, int64_t begin, int64_t end, int thread) {
   const Job& job = *static_cast<const Job*>(context);
   StepArgs args = *job.args;
@@ -29,23 +36,24 @@ void run_items(void* context, int64_t begin, int64_t end, int thread) {
   job.step->kernel->run(job.step->params, args, begin, end);
 }
 
-}  // namespace
-
-// Zero, so that nothing another model computed can be seen through a new arena.
-Context::Block::Block(size_t bytes)
-    : memory_(static_cast<char*>(std::calloc(aligned(bytes + kTailBytes) + kAlignment, 1))) {
-  if (!memory_) throw std::bad_alloc();
-  const size_t past = reinterpret_cast<uintptr_t>(memory_.get()) % kAlignment;
-  aligned_ = memory_.get() + (past ? kAlignment - past : 0);
+void run_part(void* argument, int32_t index) {
+  const Parts& parts = *static_cast<Parts*>(argument);
+  if (index < 0 || index >= parts.count) return;
+  const int64_t begin = parts.items * index / parts.count, end = parts.items * (index + 1) / parts.count;
+  if (begin < end) run_items(parts.job, begin, end, index);
 }
 
-Context::Context(const Program& program, int threads)
+}  // namespace
+
+Context::Context(const Program& program, int threads, const Allocator& allocator, const Parallel& parallel)
     : program_(program),
       caches_(host_cache_sizes()),
+      threads_(std::max(1, threads)),
       scratch_stride_(aligned(program.scratch_bytes())),
-      arena_(program.arena_bytes()),
-      scratch_(scratch_stride_ * static_cast<size_t>(threads < 1 ? 1 : threads)),
-      pool_(threads) {
+      parallel_(parallel),
+      arena_(program.arena_bytes(), allocator),
+      scratch_(scratch_stride_ * static_cast<size_t>(threads_), allocator),
+      pool_(parallel.run ? 1 : threads_) {
   args_.reserve(program.steps().size());
   for (const Program::Step& step : program.steps()) {
     StepArgs args{};
@@ -86,6 +94,9 @@ void Context::run_step(size_t index, const StepArgs& args) {
   Job job{&step, &args, scratch_stride_};
   if (step.record->work < kMinParallelWork) {
     if (step.items > 0) run_items(&job, 0, step.items, 0);
+  } else if (parallel_.run && threads_ > 1 && step.items > 1) {
+    Parts parts{&job, step.items, threads_};
+    parallel_.run(parallel_.user, threads_, run_part, &parts);
   } else {
     pool_.run(step.items, run_items, &job);
   }

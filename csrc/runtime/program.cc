@@ -10,10 +10,12 @@
 namespace edgecnn {
 namespace {
 
-// A file may ask for at most this much memory for its arena, and for each input and output: far more than any
-// network for a board needs.
-constexpr uint64_t kMaxArenaBytes = uint64_t{4} << 30;
-constexpr uint64_t kMaxScratchBytes = uint64_t{256} << 20;
+// Arena, inputs, outputs and the scratch space of a thread may take so much together. A file that nobody
+// vouches for may ask for so much at all, and so much for each of its own bytes.
+constexpr uint64_t kMaxMemory = sizeof(void*) == 4 ? uint64_t{1} << 30 : uint64_t{16} << 30;
+constexpr uint64_t kMemoryAtAll = uint64_t{256} << 20;
+constexpr uint64_t kMemoryPerByte = 1024;
+constexpr uint64_t kMaxMetadata = uint64_t{8} << 20;
 constexpr uint32_t kMaxSteps = 1 << 16;
 constexpr uint32_t kMaxIo = 256;
 
@@ -43,14 +45,10 @@ std::string step_error(uint32_t index, const std::string& what) {
   return "step " + std::to_string(index) + ": " + what;
 }
 
-std::string names_of_targets() {
-  int count = 0;
-  const Target* const* targets = compiled_targets(&count);
-  std::string names;
-  for (int i = 0; i < count; ++i) {
-    if (cpu_supports(*targets[i])) names += std::string(names.empty() ? "" : ", ") + targets[i]->name;
-  }
-  return names;
+// What to do about a file that is for another machine.
+std::string how_to_make_one() {
+  return std::string("make one that it can: edgecnn convert MODEL -o MODEL.ecnn --target ") +
+         best_target().name;
 }
 
 }  // namespace
@@ -85,15 +83,21 @@ uint32_t crc32(const void* data, size_t size) {
   return ~crc;
 }
 
-std::string Program::open(const void* bytes, size_t size, Program* program, bool check_constants) {
+std::string Program::open(const void* bytes, size_t size, Program* program, bool check_constants,
+                          Refusal* refusal) {
+  Refusal ignored;
+  if (!refusal) refusal = &ignored;
+  *refusal = Refusal::kFormat;
   const char* base = static_cast<const char*>(bytes);
   if (reinterpret_cast<uintptr_t>(bytes) % kAlignment) return "the buffer is not 64-byte aligned";
   if (size < sizeof(FileHeader)) return "too short for a header";
   const auto* h = reinterpret_cast<const FileHeader*>(base);
   if (std::memcmp(h->magic, kMagic, sizeof(kMagic)) != 0) return "not an .ecnn file (wrong magic number)";
   if (h->major != kMajorVersion) {
+    *refusal = Refusal::kVersion;
     return "made for version " + std::to_string(h->major) + " of the format, this library reads version " +
-           std::to_string(kMajorVersion);
+           std::to_string(kMajorVersion) +
+           (h->major > kMajorVersion ? ": install a newer edgecnn" : ": convert the model again");
   }
   if (h->file_bytes != size) {
     return "truncated or grown: " + std::to_string(size) + " bytes, the header says " +
@@ -109,17 +113,26 @@ std::string Program::open(const void* bytes, size_t size, Program* program, bool
   }
   if (std::memchr(h->target, 0, sizeof(h->target)) == nullptr)
     return "the name of its target is not terminated";
+  for (const char* c = h->target; *c; ++c) {
+    if (*c < ' ' || *c > '~') return "the name of its target is damaged";
+  }
   const Target* target = find_target(h->target);
   if (!target || !cpu_supports(*target)) {
-    return std::string("made for target '") + h->target +
-           "', which this machine cannot run; convert the model for " + names_of_targets();
+    *refusal = Refusal::kTarget;
+    return std::string("made for target '") + h->target + "', which this machine cannot run; " +
+           how_to_make_one();
   }
   if (h->lanes != static_cast<uint32_t>(target->lanes) || h->nr != static_cast<uint32_t>(target->nr)) {
     return "its weights are packed in another layout than this library's; convert the model again";
   }
   if (h->step_count > kMaxSteps || h->input_count > kMaxIo || h->output_count > kMaxIo)
     return "too many steps or tensors";
-  if (h->arena_bytes > kMaxArenaBytes)
+  if (h->metadata_bytes > kMaxMetadata) return "its metadata are larger than any model needs";
+  const uint64_t most_memory =
+      check_constants
+          ? std::min(kMaxMemory, kMemoryAtAll + kMemoryPerByte * std::min<uint64_t>(size, kMaxMemory))
+          : kMaxMemory;
+  if (h->arena_bytes > most_memory)
     return "asks for an arena of " + std::to_string(h->arena_bytes) + " bytes";
   const uint64_t io_bytes = (uint64_t{h->input_count} + h->output_count) * sizeof(IoRecord);
   const uint64_t step_bytes = uint64_t{h->step_count} * sizeof(StepRecord);
@@ -142,10 +155,13 @@ std::string Program::open(const void* bytes, size_t size, Program* program, bool
   p.constants_ = base + h->constants_offset;
   p.metadata_ = base + h->metadata_offset;
   p.target_ = target;
+  uint64_t memory = h->arena_bytes;
   for (uint32_t i = 0; i < h->input_count + h->output_count; ++i) {
-    if (p.io_[i].bytes > kMaxArenaBytes) {
-      return "has a tensor of " + std::to_string(p.io_[i].bytes) + " bytes";
+    if (p.io_[i].bytes > most_memory - memory) {
+      return "has a tensor of " + std::to_string(p.io_[i].bytes) + " bytes, which makes " +
+             "more memory than a file of this size may ask for";
     }
+    memory += p.io_[i].bytes;
   }
   const auto* records = reinterpret_cast<const StepRecord*>(base + h->steps_offset);
   p.steps_.reserve(h->step_count);
@@ -208,7 +224,7 @@ std::string Program::open(const void* bytes, size_t size, Program* program, bool
       return step_error(i, std::string(kernel->name) + ": " + wrong);
     }
     const size_t scratch = kernel->scratch_bytes(params);
-    if (scratch > kMaxScratchBytes) return step_error(i, "asks for too much scratch memory");
+    if (scratch > most_memory - memory) return step_error(i, "asks for too much scratch memory");
     p.scratch_bytes_ = std::max(p.scratch_bytes_, scratch);
     p.steps_.push_back({kernel, params, &r, kernel->items(params), scratch});
   }

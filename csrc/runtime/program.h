@@ -1,4 +1,4 @@
-// A program: the compiled form of a model, and the .ecnn file that holds it (version 2).
+// A program: the compiled form of a model, and the .ecnn file that holds it (version 2; docs/ecnn.md).
 //
 // The planner (edgecnn/plan/program.py) writes these bytes, whether they go to a file or straight to the
 // executor. All numbers are little-endian. Layout of the file:
@@ -72,6 +72,9 @@ struct StepRecord {
 };
 static_assert(sizeof(StepRecord) == 16 + 24 * (kMaxStepInputs + kMaxStepOutputs));
 
+// Why a file was refused, for those who treat these cases differently.
+enum class Refusal { kFormat, kVersion, kTarget };
+
 // Immutable; shared by any number of contexts. Borrows the bytes it was opened on.
 class Program {
  public:
@@ -84,9 +87,11 @@ class Program {
   };
 
   // Checks `bytes` (64-byte aligned, alive as long as the program) and fills `program`. Returns an empty
-  // string, or what is wrong with them. Without `check_constants` the weights are not read, so that a mapped
-  // file costs nothing until it runs; wrong weights give wrong results, but never a wrong access.
-  static std::string open(const void* bytes, size_t size, Program* program, bool check_constants = true);
+  // string, or what is wrong with them. Without `check_constants`, for those who made the bytes themselves,
+  // the weights are not read, so that a mapped file costs nothing until it runs; wrong weights give wrong
+  // results, but never a wrong access. With it, a small file cannot ask for much memory either.
+  static std::string open(const void* bytes, size_t size, Program* program, bool check_constants = true,
+                          Refusal* refusal = nullptr);
 
   const Target& target() const { return *target_; }
   const std::vector<Step>& steps() const { return steps_; }
