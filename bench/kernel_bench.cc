@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "peak.h"
+#include "cpu/peak.h"
 #include "runtime/context.h"
 #include "tools/command_line.h"
 
@@ -21,6 +21,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kFewestRuns = 5, kMostRuns = 20000;
+constexpr size_t kTriadBytes = size_t{192} << 20;
 
 double milliseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -67,10 +68,10 @@ int main(int argc, char** argv) {
   edgecnn::Arrays arrays(program, input_files);
   edgecnn::Context context(program, threads);
 
-  const edgecnn::bench::FmaChains chains = edgecnn::bench::fma_chains_of(program.target().name);
+  const edgecnn::FmaChains chains = edgecnn::fma_chains_of(program.target().name);
   if (!chains) fail(std::string("no measured peak for ") + program.target().name);
-  std::printf("peak %s %.3f\n", program.target().name, edgecnn::bench::measure_fma_peak(chains, threads));
-  std::printf("bandwidth %.3f\n", edgecnn::bench::measure_bandwidth(threads));
+  std::printf("peak %s %.3f\n", program.target().name, edgecnn::measure_fma_peak(chains, threads));
+  std::printf("bandwidth %.3f\n", edgecnn::measure_bandwidth(threads, kTriadBytes));
 
   for (size_t i = 0; i < program.steps().size(); ++i) {
     const edgecnn::Program::Step& step = program.steps()[i];

@@ -297,24 +297,3 @@ class TestUsage:
         assert process.stderr.read() == b""
         process.stderr.close()
         assert process.wait() in (0, 1)
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("processor : 0\nmodel name\t: Intel(R) Xeon(R)\n", "Intel(R) Xeon(R)"),
-        ("CPU implementer\t: 0x41\nCPU part\t: 0xd08\n" * 4, "4x Cortex-A72"),
-        ("CPU part\t: 0xd03\n" * 4 + "CPU part\t: 0xd08\n" * 2, "4x Cortex-A53 + 2x Cortex-A72"),
-        ("CPU part\t: 0xfff\n", "1x ARM part 0xfff"),
-    ],
-)
-def test_cpu_names(text: str, name: str) -> None:
-    assert machine.cpu_name(text) == name
-
-
-def test_throttling() -> None:
-    assert machine.throttle_text("throttled=0x0\n") == "none"
-    assert machine.throttle_text("throttled=0x50005\n") == (
-        "under-voltage now, throttled now, under-voltage has occurred, throttling has occurred"
-    )
-    assert machine.throttle_text("error") is None

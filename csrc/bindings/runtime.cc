@@ -3,10 +3,12 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -14,6 +16,7 @@
 #include "cpu/caches.h"
 #include "cpu/cores.h"
 #include "cpu/features.h"
+#include "cpu/peak.h"
 #include "runtime/context.h"
 #include "runtime/program.h"
 
@@ -206,6 +209,15 @@ py::dict cpu_info() {
   return info;
 }
 
+bool runs_here(const std::string& target) {
+  int count = 0;
+  const Target* const* compiled = compiled_targets(&count);
+  for (int i = 0; i < count; ++i) {
+    if (target == compiled[i]->name) return cpu_supports(*compiled[i]);
+  }
+  return false;
+}
+
 }  // namespace
 
 void bind_runtime(py::module_& m) {
@@ -232,6 +244,20 @@ void bind_runtime(py::module_& m) {
         return cache_sizes(read_cache_sizes(cpu_folder, midrs.empty() ? 0 : midrs[0]));
       },
       py::arg("cpu_folder"), py::arg("cpuinfo") = "", "(L1 data, L2 of one core) in bytes");
+  m.def(
+      "measure_fma_peak",
+      [](const std::string& target, int threads) -> std::optional<double> {
+        const FmaChains chains = runs_here(target) ? fma_chains_of(target.c_str()) : nullptr;
+        if (!chains) return std::nullopt;
+        return measure_fma_peak(chains, std::max(threads, 1));
+      },
+      py::arg("target"), py::arg("threads") = 1, py::call_guard<py::gil_scoped_release>(),
+      "GFLOP/s of independent multiply-adds of a target; None for one that does not run here");
+  m.def(
+      "measure_bandwidth",
+      [](int threads, size_t bytes) { return measure_bandwidth(std::max(threads, 1), bytes); },
+      py::arg("threads"), py::arg("bytes"), py::call_guard<py::gil_scoped_release>(),
+      "GB/s of a triad over three arrays of so many bytes together");
   m.def("check_forced_core", check_forced_core,
         "The complaint about the value of EDGECNN_UARCH, or an empty string");
   m.def("fast_cpus", fast_cpus, py::arg("cpu_folder"), py::arg("cpus"),

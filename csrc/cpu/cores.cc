@@ -44,6 +44,9 @@ constexpr CoreDesign kDesigns[] = {
     {kArm, 0xD40, "Neoverse-V1", CoreClass::kOutOfOrder, {64 * KiB, 1024 * KiB}},
     {kArm, 0xD41, "Cortex-A78", CoreClass::kOutOfOrder, {64 * KiB, 256 * KiB}},
     {kArm, 0xD42, "Cortex-A78AE", CoreClass::kOutOfOrder, {64 * KiB, 256 * KiB}},  // Jetson Orin
+    {kArm, 0xD44, "Cortex-X1", CoreClass::kOutOfOrder, {64 * KiB, 1024 * KiB}},
+    {kArm, 0xD46, "Cortex-A510", CoreClass::kInOrder, {32 * KiB, 128 * KiB}},
+    {kArm, 0xD47, "Cortex-A710", CoreClass::kOutOfOrder, {64 * KiB, 512 * KiB}},
 };
 
 std::string trimmed(const std::string& text) {

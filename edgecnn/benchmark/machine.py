@@ -1,4 +1,8 @@
-"""What machine this is, and what state it is in: read from /proc and /sys; None where a system does not tell."""
+"""What machine this is, and what state it is in: read from /proc and /sys; None where a system does not tell.
+
+Everything is read below a root folder, so that a machine can be described by a tree of small files
+(`tests/machines/`). What a core is called stands in one place, `csrc/cpu/cores.cc`.
+"""
 
 from __future__ import annotations
 
@@ -6,57 +10,83 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-CPU = Path("/sys/devices/system/cpu")
+ROOT = Path("/")
 
-# ARM's part numbers, as /proc/cpuinfo shows them.
-ARM_PARTS = {
-    0xD03: "Cortex-A53",
-    0xD04: "Cortex-A35",
-    0xD05: "Cortex-A55",
-    0xD07: "Cortex-A57",
-    0xD08: "Cortex-A72",
-    0xD09: "Cortex-A73",
-    0xD0A: "Cortex-A75",
-    0xD0B: "Cortex-A76",
-    0xD0C: "Neoverse-N1",
-    0xD41: "Cortex-A78",
-    0xD44: "Cortex-X1",
-    0xD46: "Cortex-A510",
-    0xD47: "Cortex-A710",
-}
-
-# Bits of `vcgencmd get_throttled` on a Raspberry Pi.
-THROTTLE_BITS = {
-    0: "under-voltage now",
-    1: "frequency capped now",
-    2: "throttled now",
-    3: "soft temperature limit now",
-    16: "under-voltage has occurred",
-    17: "frequency capping has occurred",
-    18: "throttling has occurred",
-    19: "soft temperature limit has occurred",
-}
+# Bits of `vcgencmd get_throttled` on a Raspberry Pi: those of now, and 16 higher those since it was switched on.
+NOW = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
+BEFORE = {16: "under-voltage", 17: "frequency capping", 18: "throttling", 19: "soft temperature limit"}
+FIRMWARE_FLAGS = "sys/devices/platform/soc/soc:firmware/get_throttled"
 
 
-def describe() -> dict[str, Any]:
+def describe(root: Path = ROOT) -> dict[str, Any]:
     """The machine and its state as plain data."""
-    memory = _memory()
+    memory = _memory(root)
+    clocks = _clocks(root)
+    first: dict[str, Any] = clocks[0] if clocks else {}
     return {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cpu": cpu_name(_read("/proc/cpuinfo")),
-        "board": (_read("/proc/device-tree/model") or "").rstrip("\0\n"),
+        "cpu": cpu_name(_read(root / "proc/cpuinfo")),
+        "board": (_read(root / "proc/device-tree/model") or "").rstrip("\0\n"),
         "cores": available_cores(),
-        "mhz": _mhz("scaling_cur_freq"),
-        "max_mhz": _mhz("cpuinfo_max_freq"),
-        "governor": (_read(CPU / "cpu0/cpufreq/scaling_governor") or "").strip() or None,
-        "temperature_c": temperature(),
-        "throttling": throttling(),
+        "clocks": clocks,
+        "mhz": first.get("mhz"),
+        "max_mhz": max((row["max_mhz"] for row in clocks if row["max_mhz"]), default=None),
+        "governor": first.get("governor"),
+        "temperature_c": temperature(root),
+        "throttling": throttling(root),
+        "load": load(root),
         "memory_mib": memory.get("MemTotal"),
         "available_mib": memory.get("MemAvailable"),
     }
+
+
+def state(root: Path = ROOT) -> dict[str, Any]:
+    """What changes while a benchmark runs, cheap enough to be asked between two bursts.
+
+    ``slowed`` lists what holds the processor back at this moment, in words.
+    """
+    flags = _firmware_bits(root)
+    slowed = [f"{text} now" for bit, text in NOW.items() if flags is not None and flags >> bit & 1]
+    if not slowed:  # the firmware of a Pi knows better than the rest
+        slowed = _cooling(root)
+    return {
+        "temperature_c": temperature(root),
+        "mhz": [row["mhz"] for row in _clocks(root)],
+        "slowed": slowed,
+    }
+
+
+def throttle_events(root: Path = ROOT) -> dict[str, int]:
+    """Counters that only grow: what a run adds to them, it was throttled by."""
+    events: dict[str, int] = {}
+    flags = _firmware_bits(root)
+    if flags is not None:
+        events.update({f"{text} has occurred": flags >> bit & 1 for bit, text in BEFORE.items()})
+    total = 0
+    for file in sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count")):
+        total += _number(file) or 0
+    events["the processor has throttled itself"] = total
+    return events
+
+
+def busy(root: Path = ROOT) -> tuple[float, float]:
+    """Seconds of processor time that all programs have used, and that there were, over all processors."""
+    line = re.search(r"^cpu +(\d+(?: \d+){4,})$", _read(root / "proc/stat") or "", re.MULTILINE)
+    if line is None:
+        return 0.0, 0.0
+    user, nice, system, idle, wait, *rest = (int(word) for word in line.group(1).split()[:8])
+    tick = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+    working = user + nice + system + sum(rest)  # with steal: what other guests of the machine took
+    return working / tick, (working + idle + wait) / tick
+
+
+def available_mib(root: Path = ROOT) -> int | None:
+    """Memory that programs can still get."""
+    return _memory(root).get("MemAvailable")
 
 
 def available_cores() -> int:
@@ -67,55 +97,122 @@ def available_cores() -> int:
 
 
 def cpu_name(cpuinfo: str | None) -> str:
-    """The processor's name from the text of /proc/cpuinfo: x86 names itself, ARM gives part numbers."""
+    """The processor's name from the text of /proc/cpuinfo: x86 names itself, ARM gives numbers of designs."""
     text = cpuinfo or ""
     model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     if model and "implementer" not in text:
         return model.group(1).strip()
-    parts = [int(part, 16) for part in re.findall(r"^CPU part\s*:\s*(0x[0-9a-fA-F]+)", text, re.MULTILINE)]
-    if parts:
-        names = {part: ARM_PARTS.get(part, f"ARM part {part:#x}") for part in parts}
-        return " + ".join(f"{parts.count(part)}x {name}" for part, name in names.items())
+    designs = _designs(text)
+    if designs:
+        return " + ".join(f"{many}x {name}" for name, many in designs.items())
     return platform.processor() or platform.machine() or "unknown"
 
 
-def temperature() -> float | None:
+def _designs(cpuinfo: str) -> dict[str, int]:
+    try:
+        from edgecnn import _core
+    except ImportError:  # not built: only `edgecnn doctor` comes here
+        parts = re.findall(r"^CPU part\s*:\s*(0x[0-9a-fA-F]+)", cpuinfo, re.MULTILINE)
+        return {f"ARM part {part}": parts.count(part) for part in parts}
+    return _core.name_cores(cpuinfo)
+
+
+def temperature(root: Path = ROOT) -> float | None:
     """The hottest sensor in degrees Celsius."""
-    found = []
-    for zone in sorted(Path("/sys/class/thermal").glob("thermal_zone*/temp")):
-        text = (_read(zone) or "").strip()
-        if text.lstrip("-").isdigit():
-            found.append(int(text) / 1000)
+    zones = sorted((root / "sys/class/thermal").glob("thermal_zone*/temp"))
+    found = [value / 1000 for value in map(_number, zones) if value is not None]
     return max(found, default=None)
 
 
-def throttling() -> str | None:
-    """What a Raspberry Pi says of throttling: "none" or a list; None on other machines."""
+def throttling(root: Path = ROOT) -> str | None:
+    """What holds or has held this machine back: "none" or a list; None where it does not tell."""
+    bits = _firmware_bits(root)
+    if bits is not None:
+        return throttle_text(bits)
+    return ", ".join(_cooling(root)) or ("none" if _cooling_devices(root) else None)
+
+
+def throttle_text(bits: int) -> str:
+    """The meaning of what `vcgencmd get_throttled` prints."""
+    words = [f"{text} now" for bit, text in NOW.items() if bits >> bit & 1]
+    words += [f"{text} has occurred" for bit, text in BEFORE.items() if bits >> bit & 1]
+    return ", ".join(words) or "none"
+
+
+def throttle_bits(output: str) -> int | None:
+    """The number in what `vcgencmd get_throttled` prints."""
+    match = re.search(r"throttled=(0x[0-9a-fA-F]+)", output)
+    return int(match.group(1), 16) if match else None
+
+
+def _firmware_bits(root: Path) -> int | None:
+    """The throttling flags of a Raspberry Pi: from its firmware's file, else by asking ``vcgencmd``."""
+    text = (_read(root / FIRMWARE_FLAGS) or "").strip()
+    if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,8}", text):
+        return int(text, 16)
+    if root != ROOT or not (_read(root / "proc/device-tree/model") or "").startswith("Raspberry Pi"):
+        return None
     try:
         result = subprocess.run(["vcgencmd", "get_throttled"], capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return throttle_text(result.stdout)
+    return throttle_bits(result.stdout)
 
 
-def throttle_text(output: str) -> str | None:
-    """The meaning of what `vcgencmd get_throttled` prints."""
-    match = re.search(r"throttled=(0x[0-9a-fA-F]+)", output)
-    if match is None:
+def _cooling_devices(root: Path) -> Sequence[Path]:
+    """Those that cool by making processors slower."""
+    folders = sorted((root / "sys/class/thermal").glob("cooling_device*"))
+    return [folder for folder in folders if "cpufreq" in (_read(folder / "type") or "")]
+
+
+def _cooling(root: Path) -> list[str]:
+    active = []
+    for folder in _cooling_devices(root):
+        step, steps = _number(folder / "cur_state"), _number(folder / "max_state")
+        if step:
+            active.append(f"{(_read(folder / 'type') or '').strip()} slows the processor ({step} of {steps} steps)")
+    return active
+
+
+def _clocks(root: Path) -> list[dict[str, Any]]:
+    """The groups of processors that share a clock."""
+    cpufreq = root / "sys/devices/system/cpu/cpufreq"
+    rows = []
+    for folder in sorted(cpufreq.glob("policy*"), key=lambda path: int(path.name[6:] or 0)):
+        rows.append(
+            {
+                "cpus": (_read(folder / "affected_cpus") or _read(folder / "related_cpus") or "").strip(),
+                "mhz": _mhz(folder / "scaling_cur_freq"),
+                "max_mhz": _mhz(folder / "cpuinfo_max_freq"),
+                "governor": (_read(folder / "scaling_governor") or "").strip() or None,
+            }
+        )
+    return rows
+
+
+def load(root: Path = ROOT) -> float | None:
+    """Programs that want a processor, averaged over the last minute."""
+    words = (_read(root / "proc/loadavg") or "").split()
+    try:
+        return float(words[0])
+    except (IndexError, ValueError):
         return None
-    bits = int(match.group(1), 16)
-    return ", ".join(text for bit, text in THROTTLE_BITS.items() if bits >> bit & 1) or "none"
 
 
-def _memory() -> dict[str, int]:
+def _memory(root: Path) -> dict[str, int]:
     """Lines of /proc/meminfo in MiB."""
-    rows = re.findall(r"^(\w+):\s+(\d+) kB$", _read("/proc/meminfo") or "", re.MULTILINE)
+    rows = re.findall(r"^(\w+):\s+(\d+) kB$", _read(root / "proc/meminfo") or "", re.MULTILINE)
     return {name: int(kib) // 1024 for name, kib in rows}
 
 
-def _mhz(file: str) -> float | None:
-    text = (_read(CPU / "cpu0/cpufreq" / file) or "").strip()
-    return int(text) / 1000 if text.isdigit() else None
+def _mhz(file: Path) -> float | None:
+    value = _number(file)
+    return None if value is None else value / 1000
+
+
+def _number(file: Path) -> int | None:
+    text = (_read(file) or "").strip()
+    return int(text) if re.fullmatch(r"-?\d{1,18}", text) else None
 
 
 def _read(path: str | Path) -> str | None:

@@ -1,4 +1,4 @@
-#include "peak.h"
+#include "cpu/peak.h"
 
 #include <algorithm>
 #include <chrono>
@@ -23,7 +23,6 @@ namespace portable {
 double fma_chains(int64_t rounds, float* result);
 }
 
-namespace bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -31,7 +30,6 @@ using Clock = std::chrono::steady_clock;
 constexpr int kWindows = 8;
 constexpr double kWindowSeconds = 0.01;
 constexpr int64_t kRounds = 2000;
-constexpr size_t kTriadFloats = size_t{16} << 20;  // of each array
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -89,11 +87,12 @@ double measure_fma_peak(FmaChains chains, int threads) {
   });
 }
 
-double measure_bandwidth(int threads) {
-  std::vector<float> a(kTriadFloats), b(kTriadFloats, 1.0f), c(kTriadFloats, 2.0f);
+double measure_bandwidth(int threads, size_t bytes) {
+  const size_t floats = std::max(bytes / (3 * sizeof(float)), static_cast<size_t>(threads));
+  std::vector<float> a(floats), b(floats, 1.0f), c(floats, 2.0f);
   return add_rates(threads, [&](int thread) {
-    const size_t begin = kTriadFloats * static_cast<size_t>(thread) / static_cast<size_t>(threads);
-    const size_t end = kTriadFloats * static_cast<size_t>(thread + 1) / static_cast<size_t>(threads);
+    const size_t begin = floats * static_cast<size_t>(thread) / static_cast<size_t>(threads);
+    const size_t end = floats * static_cast<size_t>(thread + 1) / static_cast<size_t>(threads);
     float* to = a.data();
     const float *x = b.data(), *y = c.data();
     double best = 0;
@@ -106,5 +105,4 @@ double measure_bandwidth(int threads) {
   });
 }
 
-}  // namespace bench
 }  // namespace edgecnn
