@@ -1,4 +1,4 @@
-"""Depthwise and pointwise convolutions in one step: against the reference, and when it is taken."""
+"""Depthwise convolutions in one step with their pointwise neighbours: against the reference, and when it is taken."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgecnn.graph.ops import Function
 from edgecnn.graph.reference import run
 from edgecnn.passes import run_passes
 from edgecnn.plan import build_plan
-from edgecnn.plan.select import FUSED_MOST_BYTES
+from edgecnn.plan.select import FUSED_MOST_BYTES, INVERTED_MOST_BYTES, RING_MOST_BYTES
 from edgecnn.plan.target import TARGETS
 
 
@@ -21,12 +21,25 @@ def separable(
     stride: int = 1, channels: int = 24, filters: int = 33, residual: bool = False, kernel: int = 3, **last: object
 ) -> Graph:
     b = NetBuilder("separable")
-    x = b.conv(b.input("x", (2, 15, 13, 5)), channels, kernel=1)
+    x = b.input("x", (2, 15, 13, channels))
     between = b.act(b.conv(x, channels, kernel, stride, groups=channels), Function("relu6"))
     y = b.conv(between, filters, kernel=1, **last)
     if residual:
         y = b.add(ops.Binary("add"), [y, b.conv(b.input("r", (2, 15, 13, 4)), filters, kernel=1)])
     return b.finish([b.act(y)])
+
+
+def inverted(
+    stride: int = 1, in_c: int = 8, channels: int = 40, filters: int = 8, kernel: int = 1, **last: object
+) -> Graph:
+    b = NetBuilder("inverted")
+    x = b.act(b.conv(b.input("x", (2, 15, 13, 5)), in_c))
+    wide = b.act(b.conv(x, channels, kernel), Function("relu6"))
+    narrow = b.conv(
+        b.act(b.conv(wide, channels, 3, stride, groups=channels), Function("relu6")), filters, kernel=1, **last
+    )
+    same = stride == 1 and in_c == filters
+    return b.finish([b.add(ops.Binary("add"), [x, narrow]) if same else narrow])
 
 
 def kinds(graph: Graph, target: str = "armv8") -> list[str]:
@@ -37,25 +50,46 @@ def kinds(graph: Graph, target: str = "armv8") -> list[str]:
     ("stride", "channels", "filters", "residual"),
     [(1, 24, 33, False), (2, 24, 33, False), (1, 16, 8, True), (1, 7, 3, True), (2, 400, 40, False)],
 )
-def test_fused_agrees_with_the_reference(stride: int, channels: int, filters: int, residual: bool) -> None:
-    graph = run_passes(separable(stride, channels, filters, residual))
-    assert "DwPw" in kinds(graph)
+def test_two_in_a_step_agree_with_the_reference(stride: int, channels: int, filters: int, residual: bool) -> None:
+    agrees(run_passes(separable(stride, channels, filters, residual)), "DwPw")
+
+
+@pytest.mark.parametrize(
+    ("stride", "in_c", "channels", "filters"), [(1, 8, 40, 8), (2, 8, 40, 8), (1, 7, 33, 12), (2, 3, 150, 5)]
+)
+def test_three_in_a_step_agree_with_the_reference(stride: int, in_c: int, channels: int, filters: int) -> None:
+    agrees(run_passes(inverted(stride, in_c, channels, filters)), "PwDwPw")
+
+
+def agrees(graph: Graph, kind: str) -> None:
+    """The plan has such a step, is right, and does not depend on the number of threads."""
+    assert kind in kinds(graph)
     values = feed(graph)
     name = graph.outputs[0]
     want = run(graph, values)[name]
     plan = build_plan(graph)
-    one = NativeBackend(plan, 1, "separable").predict(values)[name]
+    one = NativeBackend(plan, 1, graph.name).predict(values)[name]
     np.testing.assert_allclose(one, want, rtol=0, atol=1e-5 * np.abs(want).max())
     for threads in (2, 3):
-        assert NativeBackend(plan, threads, "separable").predict(values)[name].tobytes() == one.tobytes()
+        assert NativeBackend(plan, threads, graph.name).predict(values)[name].tobytes() == one.tobytes()
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_when_it_is_taken(target: str) -> None:
-    assert kinds(run_passes(separable()), target) == ["Conv", "DwPw"]
-    assert kinds(run_passes(separable(kernel=5)), target) == ["Conv", "DwConv", "Conv"]
+    assert kinds(run_passes(separable()), target) == ["DwPw"]
+    assert kinds(run_passes(separable(kernel=5)), target) == ["DwConv", "Conv"]
     many = FUSED_MOST_BYTES // 4 // 512 + 1
-    assert kinds(run_passes(separable(channels=512, filters=many)), target) == ["Conv", "DwConv", "Conv"]
+    assert kinds(run_passes(separable(channels=512, filters=many)), target) == ["DwConv", "Conv"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_when_three_are_taken(target: str) -> None:
+    assert kinds(run_passes(inverted()), target)[-1:] == ["PwDwPw"]
+    assert kinds(run_passes(inverted(kernel=3)), target)[-1:] == ["DwPw"]
+    ring = RING_MOST_BYTES // 4 // (4 * 13) + 1
+    assert kinds(run_passes(inverted(channels=ring)), target)[-1:] == ["DwPw"]
+    weights = INVERTED_MOST_BYTES // 4 // 512 - 8 + 1
+    assert kinds(run_passes(inverted(channels=512, filters=weights)), target)[-1:] == ["DwPw"]
 
 
 def test_a_map_that_others_read_is_written() -> None:
@@ -71,3 +105,6 @@ def test_explain_names_the_step() -> None:
     graph = run_passes(separable())
     lines = build_plan(graph).explain().splitlines()
     assert "(with the pointwise layer)" in lines[-2] and "DwPw" in lines[-1]
+    lines = build_plan(run_passes(inverted(filters=9))).explain().splitlines()
+    assert "(with the depthwise layer)" in lines[-3] and "(with the pointwise layer)" in lines[-2]
+    assert "PwDwPw" in lines[-1]

@@ -76,6 +76,22 @@ def test_depthwise_and_pointwise_are_chosen_together() -> None:
         assert milliseconds[depthwise.key, wanted] == len(plan.steps)
 
 
+def test_three_convolutions_are_chosen_together() -> None:
+    b = NetBuilder("inverted")
+    wide = b.conv(b.conv(b.input("x", (1, 16, 16, 3)), 8), 48, kernel=1)
+    graph = run_passes(b.finish([b.conv(b.conv(wide, 48, groups=48), 8, kernel=1)]))
+    target = find_target("armv8")
+    depthwise = next(x for x in build_plan(graph, target).layers if "then 8 pointwise" in x.key)
+    assert [c.kernel for c in depthwise.candidates][:3] == ["PwDwPw", "DwPw", "DwConv"]
+    assert "after pointwise of 8" in depthwise.key
+    made = {"PwDwPw": ["PwDwPw"], "DwPw": ["Conv", "DwPw"], "DwConv": ["Conv", "DwConv", "Conv"]}
+    for wanted, steps in made.items():
+        plan = build_plan(graph, target, verdicts={depthwise.key: {wanted: 1.0}})
+        assert [s.kind for s in plan.steps if s.kind != "Copy"][1:] == steps
+        milliseconds = tuning._by_layer(plan.layers, plan.steps, [1.0] * len(plan.steps))
+        assert milliseconds[depthwise.key, wanted] == len(steps)
+
+
 def test_tune_is_remembered(tmp_path: Path, own_folder: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "two.onnx"
     path.write_bytes(export_onnx(network()))

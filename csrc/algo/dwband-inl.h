@@ -68,6 +68,9 @@ struct DwBand {
   }
 
   const float* in = nullptr;  // the picture at hand
+  // Unless 0: `in` is a ring of so many rows, in which row 0 of the picture lies pad_top rows behind the
+  // first.
+  int slots = 0;
 
  private:
   static constexpr int kMostColumns = 8;
@@ -102,7 +105,8 @@ struct DwBand {
     for (int r = 0; r < reach; ++r) {
       const bool inside = top + r >= 0 && top + r < p.in_h;
       w->row_step[r] = inside ? p.in_stride : 0;
-      w->row[r] = inside ? in + (int64_t{top + r} * p.in_w + w->column) * p.in_stride : zeros();
+      const int64_t row = slots == 0 ? top + r : (y * p.stride_h + r) % slots;
+      w->row[r] = inside ? in + (row * p.in_w + w->column) * p.in_stride : zeros();
     }
   }
 

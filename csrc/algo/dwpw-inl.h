@@ -9,7 +9,7 @@
 
 #include "algo/conv-inl.h"
 #include "algo/dwband-inl.h"
-#include "gemm/igemm-inl.h"
+#include "algo/strip-inl.h"
 
 namespace edgecnn {
 namespace EC_ISA {
@@ -40,10 +40,10 @@ struct DwPwStep {
   static int64_t items(const DwPwParams& p) { return p.batch * bands(p) * Blocks(p).count; }
 
   // Between the pixels of a block: whole vectors, and a line that keeps neighbours out of each other's sets.
-  static int64_t stride(const DwPwParams& p) { return round_up(p.channels, kLineFloats) + kLineFloats; }
+  static int64_t stride_for(int channels) { return round_up(channels, kLineFloats) + kLineFloats; }
   static size_t scratch_bytes(const DwPwParams& p) {
     // The first block is the widest.
-    return static_cast<size_t>(kRows * Blocks(p).start(1) * stride(p)) * sizeof(float);
+    return static_cast<size_t>(kRows * Blocks(p).start(1) * stride_for(p.channels)) * sizeof(float);
   }
 
   static void run(const DwPwParams& p, const StepArgs& args, int64_t begin, int64_t end) {
@@ -55,6 +55,52 @@ struct DwPwStep {
       w.block(band / bands(p), static_cast<int>(band % bands(p)) * kRows, x, blocks.start(block + 1) - x);
     }
   }
+
+  struct Worker {
+    const DwPwParams& p;
+    const float* in;
+    int64_t in_picture;  // floats between pictures
+    const float* residual;
+    float* out;
+    float* scratch;
+    int64_t stride;
+    DwBand band;
+    Strip pointwise;
+
+    Worker(const DwPwParams& params, const StepArgs& args)
+        : p(params),
+          in(static_cast<const float*>(args.in[0])),
+          in_picture(int64_t{params.in_h} * params.in_w * params.in_stride),
+          residual(static_cast<const float*>(args.in[3])),
+          out(static_cast<float*>(args.out[0])),
+          scratch(static_cast<float*>(args.scratch)),
+          stride(stride_for(params.channels)),
+          band(depthwise(params), static_cast<const float*>(args.in[1]),
+               static_cast<const float*>(args.in[1]) + 9 * round_up(params.channels, kLanes)),
+          pointwise(Panels::make(params.channels, params.out_c, 1, args.in[2],
+                                 static_cast<const float*>(args.in[2]) +
+                                     params.channels * round_up(params.out_c, kLanes)),
+                    args.core) {
+      make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, p.residual, /*pool=*/0,
+                    &pointwise.epilogue);
+    }
+
+    // Outputs [x, x + columns) of the band that begins with row y.
+    void block(int64_t picture, int y, int x, int columns) {
+      const int rows = smaller(kRows, p.out_h - y);
+      band.in = in + picture * in_picture;
+      band.run(y, rows, x, columns, 0, p.channels, {scratch, columns * stride, static_cast<int>(stride)});
+      // Whole rows follow each other in the output: one strip. Parts of rows are a strip each.
+      const bool whole = columns == p.out_w;
+      const int strips = whole ? 1 : rows, length = whole ? rows * columns : columns;
+      for (int s = 0; s < strips; ++s) {
+        const int64_t pixel = (picture * p.out_h + y + s) * p.out_w + x;
+        pointwise.run({scratch + s * columns * stride, stride}, length,
+                      {out + pixel * p.out_stride, p.out_stride},
+                      {residual + pixel * p.residual_stride, p.residual_stride});
+      }
+    }
+  };
 
  private:
   static DwConvParams depthwise(const DwPwParams& p) {
@@ -76,95 +122,6 @@ struct DwPwStep {
     d.beta = p.dw_beta;
     return d;
   }
-
-  struct Worker {
-    const DwPwParams& p;
-    const float* in;
-    const float* residual;
-    float* out;
-    float* scratch;
-    int64_t stride;
-    CoreClass core;
-    DwBand band;
-    Epilogue epilogue;
-    Panels panels;
-
-    Worker(const DwPwParams& params, const StepArgs& args)
-        : p(params),
-          in(static_cast<const float*>(args.in[0])),
-          residual(static_cast<const float*>(args.in[3])),
-          out(static_cast<float*>(args.out[0])),
-          scratch(static_cast<float*>(args.scratch)),
-          stride(DwPwStep::stride(params)),
-          core(args.core),
-          band(depthwise(params), static_cast<const float*>(args.in[1]),
-               static_cast<const float*>(args.in[1]) + 9 * round_up(params.channels, kLanes)),
-          panels(Panels::make(
-              params.channels, params.out_c, 1, args.in[2],
-              static_cast<const float*>(args.in[2]) + params.channels * round_up(params.out_c, kLanes))) {
-      make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, p.residual, /*pool=*/0, &epilogue);
-    }
-
-    // Outputs [x, x + columns) of the band that begins with row y.
-    void block(int64_t picture, int y, int x, int columns) {
-      const int rows = smaller(kRows, p.out_h - y);
-      band.in = in + picture * p.in_h * p.in_w * p.in_stride;
-      band.run(y, rows, x, columns, 0, p.channels, {scratch, columns * stride, static_cast<int>(stride)});
-      // Whole rows follow each other in the output: one strip. Parts of rows are a strip each.
-      const bool whole = columns == p.out_w;
-      const int strips = whole ? 1 : rows, length = whole ? rows * columns : columns;
-      const int64_t pixel = (picture * p.out_h + y) * p.out_w + x;
-      for (int s = 0; s < strips; ++s) {
-        strip(scratch + s * columns * stride, length, pixel + int64_t{s} * p.out_w);
-      }
-    }
-
-    // `length` pixels from output pixel `pixel` on. On ARM a tile meets panel after panel, elsewhere a panel
-    // tile after tile, as in ConvStep.
-    void strip(const float* from, int length, int64_t pixel) {
-      const TileCut cut = TileCut::make_tiles(length, kTileRows);
-      const int64_t count = cut.tiles * panels.count;
-      for (int64_t i = 0; i < count; ++i) {
-        const int64_t tile = ConvStep::kPanelsPerTile ? i / panels.count : i % cut.tiles;
-        const int64_t panel = ConvStep::kPanelsPerTile ? i % panels.count : i / cut.tiles;
-        const int64_t first = cut.start(tile);
-        const int64_t ahead = ConvStep::kPanelsPerTile ? 0 : tile * prefetched(p.channels);
-        multiply_tile(panels.get(static_cast<int>(panel)), from + first * stride,
-                      static_cast<int>(cut.start(tile + 1) - first), pixel + first, ahead);
-      }
-    }
-
-    void multiply_tile(const Panel& panel, const float* from, int count, int64_t pixel, int64_t ahead) {
-      const Run run = {0, 0};
-      const float* rows[kTileRows];
-      const float* residuals[kTileRows];
-      for (int j = 0; j < count; ++j) {
-        rows[j] = from + j * stride;
-        if (p.residual) residuals[j] = residual + (pixel + j) * p.residual_stride;
-      }
-      Tile t;
-      t.run_count = 1;
-      t.run_length = p.channels;
-      t.runs = &run;
-      t.a = rows;
-      t.a_step = t.a_offset = 0;
-      t.b = panel.b;
-      // The next panel, of which the tiles of this one bring a part each where it serves several.
-      const int64_t floats = int64_t{panel.vecs} * kLanes * p.channels;
-      t.prefetch = panel.b + smaller(floats + ahead, 2 * floats);
-      t.start = panel.bias;
-      t.start_step = 0;
-      t.partial = nullptr;
-      t.residual = residuals;
-      t.residual_offset = panel.first_column;
-      t.out = out + pixel * p.out_stride + panel.first_column;
-      t.out_stride = p.out_stride;
-      t.columns = panel.columns;
-      t.epilogue = &epilogue;
-      t.core = core;
-      tile_function(count, panel.vecs)(t);
-    }
-  };
 };
 
 }  // namespace EC_ISA

@@ -102,11 +102,16 @@ const char* check_windows(const P& p) {
   return check_axis(p.in_w, p.out_w, p.kernel_w, p.stride_w, p.pad_left, p.dilation_w);
 }
 
+// Channels with the rest of their last vector.
+int64_t whole_vectors(int64_t channels, const OperandSizes& sizes) {
+  const int64_t lanes = std::max(sizes.lanes, 1);
+  return (channels + lanes - 1) / lanes * lanes;
+}
+
 // Packed weights of `groups` groups of `outputs` channels each, `depth` deep, and their bias: panels of whole
 // vectors.
 const char* check_packed(int64_t groups, int64_t outputs, int64_t depth, const OperandSizes& sizes) {
-  const int64_t lanes = std::max(sizes.lanes, 1);
-  const int64_t width = (outputs + lanes - 1) / lanes * lanes;
+  const int64_t width = whole_vectors(outputs, sizes);
   EC_REQUIRE(fits(product(groups, width, depth), 4, sizes.input_bytes[1]), kWeightsShort);
   EC_REQUIRE(fits(product(groups, width), 4, sizes.input_bytes[2]), kWeightsShort);
   return nullptr;
@@ -166,8 +171,7 @@ const char* check(const WinogradParams& p, const OperandSizes& sizes) {
   EC_REQUIRE_OK(check_axis(p.in_w, p.out_w, 3, 1, p.pad_left, 1));
   EC_REQUIRE_OK(
       check_pixels(product(p.batch, p.in_h, p.in_w), p.in_c, p.in_stride, sizes.input_bytes[0], kInputShort));
-  const int64_t lanes = std::max(sizes.lanes, 1);
-  const int64_t width = (p.out_c + lanes - 1) / lanes * lanes;
+  const int64_t width = whole_vectors(p.out_c, sizes);
   EC_REQUIRE(fits(product(36, width, p.in_c), 4, sizes.input_bytes[1]), kWeightsShort);
   EC_REQUIRE(fits(width, 4, sizes.input_bytes[2]), kWeightsShort);
   const int64_t out_pixels = product(p.batch, p.out_h, p.out_w);
@@ -195,7 +199,9 @@ const char* check(const DwConvParams& p, const OperandSizes& sizes) {
   return check_pixels(out_pixels, p.channels, p.out_stride, sizes.output_bytes[0], kOutputShort);
 }
 
-const char* check(const DwPwParams& p, const OperandSizes& sizes) {
+// What DwPw and PwDwPw have in common.
+template <typename P>
+const char* check_depthwise_pointwise(const P& p, const OperandSizes& sizes) {
   EC_REQUIRE(within(0, 2, p.residual) && is_function(p.dw_act) && is_function(p.act), kBadChoice);
   EC_REQUIRE(sizes.inputs == (p.residual != 0 ? 4 : 3), kBadInputs);
   EC_REQUIRE(within(1, kMaxDim, p.batch, p.channels, p.out_c), kBadDims);
@@ -204,18 +210,33 @@ const char* check(const DwPwParams& p, const OperandSizes& sizes) {
   EC_REQUIRE_OK(check_axis(p.in_w, p.out_w, 3, p.stride, p.pad_left, 1));
   EC_REQUIRE(p.pad_left <= 3 - p.stride, kBadWindow);
   EC_REQUIRE((p.out_w - 1) * int64_t{p.stride} - p.pad_left < p.in_w, kBadWindow);
-  EC_REQUIRE_OK(check_pixels(product(p.batch, p.in_h, p.in_w), p.channels, p.in_stride, sizes.input_bytes[0],
-                             kInputShort));
-  const int64_t lanes = std::max(sizes.lanes, 1);
-  const auto whole_vectors = [lanes](int64_t n) { return (n + lanes - 1) / lanes * lanes; };
-  EC_REQUIRE(fits(product(9 + 1, whole_vectors(p.channels)), 4, sizes.input_bytes[1]), kWeightsShort);
-  EC_REQUIRE(fits(product(p.channels + 1, whole_vectors(p.out_c)), 4, sizes.input_bytes[2]), kWeightsShort);
+  const int64_t width = whole_vectors(p.out_c, sizes);
+  EC_REQUIRE(fits(product(p.channels + 1, width), 4, sizes.input_bytes[2]), kWeightsShort);
   const int64_t out_pixels = product(p.batch, p.out_h, p.out_w);
   EC_REQUIRE(out_pixels <= kMaxElements, kTooLarge);
   if (p.residual != 0) {
     EC_REQUIRE_OK(check_pixels(out_pixels, p.out_c, p.residual_stride, sizes.input_bytes[3], kInputShort));
   }
   return check_pixels(out_pixels, p.out_c, p.out_stride, sizes.output_bytes[0], kOutputShort);
+}
+
+const char* check(const DwPwParams& p, const OperandSizes& sizes) {
+  EC_REQUIRE_OK(check_depthwise_pointwise(p, sizes));
+  EC_REQUIRE(fits(product(9 + 1, whole_vectors(p.channels, sizes)), 4, sizes.input_bytes[1]), kWeightsShort);
+  return check_pixels(product(p.batch, p.in_h, p.in_w), p.channels, p.in_stride, sizes.input_bytes[0],
+                      kInputShort);
+}
+
+const char* check(const PwDwPwParams& p, const OperandSizes& sizes) {
+  EC_REQUIRE_OK(check_depthwise_pointwise(p, sizes));
+  EC_REQUIRE(is_function(p.pw_act), kBadChoice);
+  EC_REQUIRE(within(1, kMaxDim, p.in_c), kBadDims);
+  const int64_t width = whole_vectors(p.channels, sizes);
+  EC_REQUIRE(fits(product(p.in_c + 1 + 9 + 1, width), 4, sizes.input_bytes[1]), kWeightsShort);
+  // Scratch holds rows of the expanded picture.
+  EC_REQUIRE(product(p.in_w, p.channels) <= (1 << 20), kTooLarge);
+  return check_pixels(product(p.batch, p.in_h, p.in_w), p.in_c, p.in_stride, sizes.input_bytes[0],
+                      kInputShort);
 }
 
 const char* check(const ConvTransposeParams& p, const OperandSizes& sizes) {

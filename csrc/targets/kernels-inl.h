@@ -16,6 +16,7 @@
 #include "algo/matmul-inl.h"
 #include "algo/max_pool-inl.h"
 #include "algo/pad-inl.h"
+#include "algo/pwdwpw-inl.h"
 #include "algo/reduce-inl.h"
 #include "algo/resize-inl.h"
 #include "algo/softmax-inl.h"

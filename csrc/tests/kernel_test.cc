@@ -505,47 +505,76 @@ std::vector<float> joined(std::vector<float> a, const std::vector<float>& b) {
   return a;
 }
 
-int test_depthwise_pointwise(const Target& t) {
+// A pointwise convolution of pictures like those of `d`, to `out_c` channels.
+ConvParams pointwise(int batch, int h, int w, int in_c, int out_c) {
+  ConvParams q{};
+  q.batch = batch;
+  q.in_h = q.out_h = h;
+  q.in_w = q.out_w = w;
+  q.in_c = in_c;
+  q.out_c = out_c;
+  q.kernel_h = q.kernel_w = q.stride_h = q.stride_w = q.dilation_h = q.dilation_w = q.groups = 1;
+  choose_activation(&q.act, &q.alpha, &q.beta);
+  return q;
+}
+
+std::vector<float> rounded(const std::vector<Value>& values) {
+  std::vector<float> result;
+  for (const Value& v : values) result.push_back(static_cast<float>(v.value));
+  return result;
+}
+
+std::vector<float> panels_and_bias(const Target& t, const ConvParams& q, const ConvData& data) {
+  return joined(pack_panels(data.w, 1, q.in_c, q.out_c, t.lanes, t.nr),
+                pack_panels(data.b, 1, 1, q.out_c, t.lanes, t.nr));
+}
+
+// DwPw, or where `expands` PwDwPw.
+int test_depthwise_pointwise(const Target& t, bool expands) {
   int count = 0;
   while (count < 150) {
     DwConvParams d{};
     // Some have several blocks in a row.
     if (!choose_band(&d, 9, count % 3 == 0 ? 80 : 12)) continue;
     d.channels = count % 12 == 0 ? pick(130, 200) : awkward_channels(t);
-    d.in_stride = d.channels + (pick(0, 1) ? pick(1, 5) : 0);
+    d.in_stride = d.channels + (!expands && pick(0, 1) ? pick(1, 5) : 0);
     d.out_stride = d.channels;
     choose_activation(&d.act, &d.alpha, &d.beta);
-    ConvParams q{};
-    q.batch = d.batch;
-    q.in_h = q.out_h = d.out_h;
-    q.in_w = q.out_w = d.out_w;
-    q.in_c = q.in_stride = d.channels;
-    q.out_c = awkward_channels(t);
+    ConvParams e = pointwise(d.batch, d.in_h, d.in_w, awkward_channels(t), d.channels);
+    e.in_stride = e.in_c + (pick(0, 1) ? pick(1, 5) : 0);
+    ConvParams q = pointwise(d.batch, d.out_h, d.out_w, d.channels, awkward_channels(t));
+    q.in_stride = d.channels;
     q.out_stride = q.out_c + (pick(0, 1) ? pick(1, 5) : 0);
-    q.kernel_h = q.kernel_w = q.stride_h = q.stride_w = q.dilation_h = q.dilation_w = q.groups = 1;
     q.residual = pick(0, 1) ? pick(1, 2) : 0;
     q.residual_stride = q.out_c + pick(0, 3);
-    choose_activation(&q.act, &q.alpha, &q.beta);
+    const ConvParams g = grouped(d);
+    const ConvData zeroth(e, e.in_c), first(g, 9), second(q, q.in_c);
+    const std::vector<float> x =
+        expands ? rounded(conv(e, zeroth.x.data(), zeroth.w.data(), zeroth.b.data(), nullptr)) : first.x;
+    const std::vector<float> between = rounded(conv(g, x.data(), first.w.data(), first.b.data(), nullptr));
+    std::vector<float> weights =
+        joined(pack_taps(first.w, d.channels, t.lanes), pad_rows(first.b, d.channels, t.lanes));
+    if (expands) weights = joined(panels_and_bias(t, e, zeroth), weights);
     const DwPwParams p{d.batch, d.in_h,  d.in_w,       d.channels, d.in_stride,       d.out_h,
                        d.out_w, q.out_c, q.out_stride, d.stride_h, d.pad_top,         d.pad_left,
                        d.act,   d.alpha, d.beta,       q.residual, q.residual_stride, q.act,
                        q.alpha, q.beta};
-    const ConvParams g = grouped(d);
-    const ConvData first(g, 9), second(q, q.in_c);
-    std::vector<float> between;
-    for (const Value& v : conv(g, first.x.data(), first.w.data(), first.b.data(), nullptr)) {
-      between.push_back(static_cast<float>(v.value));
-    }
-    Case c{kernel_of(t, StepKind::kDwPw),        &p,      {},
-           int64_t{q.batch} * q.out_h * q.out_w, q.out_c, q.out_stride};
-    c.inputs = {first.x,
-                joined(pack_taps(first.w, d.channels, t.lanes), pad_rows(first.b, d.channels, t.lanes)),
-                joined(pack_panels(second.w, 1, q.in_c, q.out_c, t.lanes, t.nr),
-                       pack_panels(second.b, 1, 1, q.out_c, t.lanes, t.nr))};
+    const PwDwPwParams wide{
+        d.batch, d.in_h,       d.in_w,     e.in_c,     e.in_stride,       d.channels, d.out_h, d.out_w,
+        q.out_c, q.out_stride, d.stride_h, d.pad_top,  d.pad_left,        e.act,      e.alpha, e.beta,
+        d.act,   d.alpha,      d.beta,     q.residual, q.residual_stride, q.act,      q.alpha, q.beta};
+    Case c{kernel_of(t, expands ? StepKind::kPwDwPw : StepKind::kDwPw),
+           expands ? static_cast<const void*>(&wide) : &p,
+           {},
+           int64_t{q.batch} * q.out_h * q.out_w,
+           q.out_c,
+           q.out_stride};
+    c.inputs = {expands ? zeroth.x : first.x, weights, panels_and_bias(t, q, second)};
     if (q.residual) c.inputs.push_back(second.r);
-    // The sums of the depthwise part may be much smaller than their terms.
-    check(c, conv(q, between.data(), second.w.data(), second.b.data(), second.r.data()), q.in_c + 200,
-          describe(t, "DwPw", count) + describe(g) + describe(q));
+    // The sums of the layers before may be much smaller than their terms.
+    check(c, conv(q, between.data(), second.w.data(), second.b.data(), second.r.data()),
+          q.in_c + (expands ? 400 : 200),
+          describe(t, expands ? "PwDwPw" : "DwPw", count) + describe(g) + describe(q));
     ++count;
   }
   return count;
@@ -633,10 +662,11 @@ int test_all(int argc, char** argv) {
     }
     const int convs = test_convs(t), depthwise = test_depthwise(t), transposed = test_transposed(t);
     const int products = test_matmul(t), winograd = test_winograd(t), first = test_first(t);
-    const int fused = test_depthwise_pointwise(t);
+    const int fused = test_depthwise_pointwise(t, false), inverted = test_depthwise_pointwise(t, true);
     std::printf(
-        "%-12s %d Conv, %d DwConv, %d ConvTranspose, %d MatMul, %d Winograd, %d FirstConv, %d DwPw cases\n",
-        t.name, convs, depthwise, transposed, products, winograd, first, fused);
+        "%-12s %d Conv, %d DwConv, %d ConvTranspose, %d MatMul, %d Winograd, %d FirstConv, %d DwPw, %d "
+        "PwDwPw cases\n",
+        t.name, convs, depthwise, transposed, products, winograd, first, fused, inverted);
     ++tested;
   }
   std::printf("%d targets tested, %d failures\n", tested, failures);

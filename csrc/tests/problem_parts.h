@@ -126,6 +126,7 @@ Problem conv(Random& random, int lanes);
 Problem first_conv(Random& random, int lanes);
 Problem dwconv(Random& random, int lanes);
 Problem dwpw(Random& random, int lanes);
+Problem pwdwpw(Random& random, int lanes);
 Problem conv_transpose(Random& random, int lanes);
 Problem matmul(Random& random, int lanes);
 Problem winograd(Random& random, int lanes);

@@ -15,9 +15,8 @@ const std::vector<ProblemKind>& answered_problems() {
 
 const std::vector<ProblemKind>& unanswered_problems() {
   static const std::vector<ProblemKind> kinds = {
-      {"Conv", conv},        {"FirstConv", first_conv},         {"DwConv", dwconv},
-      {"DwPw", dwpw},        {"ConvTranspose", conv_transpose}, {"MatMul", matmul},
-      {"Winograd", winograd}};
+      {"Conv", conv},     {"FirstConv", first_conv},         {"DwConv", dwconv}, {"DwPw", dwpw},
+      {"PwDwPw", pwdwpw}, {"ConvTranspose", conv_transpose}, {"MatMul", matmul}, {"Winograd", winograd}};
   return kinds;
 }
 

@@ -165,37 +165,62 @@ Problem dwconv(Random& random, int lanes) {
   return result;
 }
 
-Problem dwpw(Random& random, int lanes) {
-  DwPwParams p = {};
-  p.batch = pick(random, 1, 2);
-  p.in_h = pick(random, 1, 9);
-  p.in_w = pick(random, 2, 60);
-  p.channels = pick(random, 0, 4) == 0 ? 150 : size(random, lanes);
-  p.out_c = size(random, lanes);
-  p.in_stride = stride_for(random, p.channels);
-  p.out_stride = stride_for(random, p.out_c);
-  p.stride = pick(random, 1, 2);
-  p.pad_top = pick(random, 0, 3);
-  p.pad_left = pick(random, 0, 3 - p.stride);
-  p.out_h = pick(random, 1, 9);
-  p.out_w = pick(random, 1, (p.in_w + p.pad_left - 1) / p.stride + 1);
-  p.dw_act = pick(random, 0, kUnaryKinds - 1);
-  p.act = pick(random, 0, kUnaryKinds - 1);
-  p.dw_alpha = p.alpha = 0.1f;
-  p.dw_beta = p.beta = 1;
-  p.residual = pick(random, 0, 2);
-  p.residual_stride = stride_for(random, p.out_c);
-  std::vector<std::vector<float>> inputs = {
-      floats(random, extent(p.batch * p.in_h * p.in_w, p.channels, p.in_stride)),
-      floats(random, (9 + 1) * whole_vectors(p.channels, lanes)),
-      floats(random, (p.channels + 1) * whole_vectors(p.out_c, lanes))};
+// What DwPw and PwDwPw have in common.
+template <typename P>
+void random_depthwise_pointwise(Random& random, int lanes, P* p) {
+  p->batch = pick(random, 1, 2);
+  p->in_h = pick(random, 1, 9);
+  p->in_w = pick(random, 2, 60);
+  p->channels = pick(random, 0, 4) == 0 ? 150 : size(random, lanes);
+  p->out_c = size(random, lanes);
+  p->out_stride = stride_for(random, p->out_c);
+  p->stride = pick(random, 1, 2);
+  p->pad_top = pick(random, 0, 3);
+  p->pad_left = pick(random, 0, 3 - p->stride);
+  p->out_h = pick(random, 1, 9);
+  p->out_w = pick(random, 1, (p->in_w + p->pad_left - 1) / p->stride + 1);
+  p->dw_act = pick(random, 0, kUnaryKinds - 1);
+  p->act = pick(random, 0, kUnaryKinds - 1);
+  p->dw_alpha = p->alpha = 0.1f;
+  p->dw_beta = p->beta = 1;
+  p->residual = pick(random, 0, 2);
+  p->residual_stride = stride_for(random, p->out_c);
+}
+
+// `inputs`: the picture and the weights of all layers but the last.
+template <typename P>
+Problem depthwise_pointwise(Random& random, int lanes, StepKind kind, const P& p,
+                            std::vector<std::vector<float>> inputs) {
+  inputs.push_back(floats(random, (p.channels + 1) * whole_vectors(p.out_c, lanes)));
   if (p.residual != 0) {
     inputs.push_back(floats(random, extent(p.batch * p.out_h * p.out_w, p.out_c, p.residual_stride)));
   }
   Problem result = unanswered(inputs, extent(p.batch * p.out_h * p.out_w, p.out_c, p.out_stride));
   mark_pixels(&result, p.out_c, p.out_stride);
-  result.set(StepKind::kDwPw, p);
+  result.set(kind, p);
   return result;
+}
+
+Problem dwpw(Random& random, int lanes) {
+  DwPwParams p = {};
+  random_depthwise_pointwise(random, lanes, &p);
+  p.in_stride = stride_for(random, p.channels);
+  return depthwise_pointwise(random, lanes, StepKind::kDwPw, p,
+                             {floats(random, extent(p.batch * p.in_h * p.in_w, p.channels, p.in_stride)),
+                              floats(random, (9 + 1) * whole_vectors(p.channels, lanes))});
+}
+
+Problem pwdwpw(Random& random, int lanes) {
+  PwDwPwParams p = {};
+  random_depthwise_pointwise(random, lanes, &p);
+  p.in_c = size(random, lanes);
+  p.in_stride = stride_for(random, p.in_c);
+  p.pw_act = pick(random, 0, kUnaryKinds - 1);
+  p.pw_alpha = 0.1f;
+  p.pw_beta = 1;
+  return depthwise_pointwise(random, lanes, StepKind::kPwDwPw, p,
+                             {floats(random, extent(p.batch * p.in_h * p.in_w, p.in_c, p.in_stride)),
+                              floats(random, (p.in_c + 1 + 9 + 1) * whole_vectors(p.channels, lanes))});
 }
 
 Problem conv_transpose(Random& random, int lanes) {

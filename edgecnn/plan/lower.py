@@ -57,8 +57,11 @@ class Lowering:
         self.views: dict[str, View] = {}
         # NHWC values that exist as NCHW only, since those who read them can: that view.
         self.planes: dict[str, View] = {}
-        # Depthwise convolutions that wait for their pointwise one, by output.
+        # Convolutions that wait for those behind them to share their step, by output: depthwise ones for a pointwise
+        # one, pointwise ones for both.
         self.deferred: dict[str, Node] = {}
+        # Pointwise convolutions that could have a step in common with the two behind them: their layers, by output.
+        self.expanding: dict[str, int] = {}
         # Depthwise convolutions that could have a step in common with the pointwise one behind them: their layers, by
         # output.
         self.pairs: dict[str, int] = {}
@@ -237,6 +240,10 @@ class Lowering:
     def readers(self, name: str) -> list[Node]:
         """The nodes that read a value."""
         return self._readers[name]
+
+    def maker(self, name: str) -> Node | None:
+        """The node that makes a value, unless it is a graph input or a constant."""
+        return self._makers.get(name)
 
     def dies_here(self, name: str) -> bool:
         """Whether a value's bytes may be overwritten by its only reader."""

@@ -11,7 +11,7 @@ from edgecnn.graph import ops
 from edgecnn.graph.ir import Node
 from edgecnn.plan.lower import MAX_DIMS, Lowering, collapse, front
 from edgecnn.plan.pack import pack_conv, pack_conv_transpose, pack_depthwise, pack_winograd
-from edgecnn.plan.select import QUADS, Candidate, conv_candidates, fuses, layer_key, ranked, with_fused
+from edgecnn.plan.select import QUADS, Candidate, conv_candidates, fuses, inverts, layer_key, ranked, with_fused
 from edgecnn.plan.steps import Field, View
 
 PAD_MODES = {"constant": 0, "reflect": 1, "edge": 2, "wrap": 3}
@@ -47,7 +47,9 @@ def choose(low: Lowering, node: Node) -> list[Candidate]:
     specs = [low.graph.values[v] for v in node.inputs]
     found = conv_candidates(op, specs[0].shape, specs[1].shape, op.conv_shape(specs), low.target)
     if pointwise_behind(low, node):
-        found = with_fused(found)
+        found = with_fused(found, "DwPw")
+        if pointwise_before(low, node):
+            found = with_fused(found, "PwDwPw")
     return ranked(found, low.verdicts.get(key_of(low, node), {}))
 
 
@@ -55,24 +57,34 @@ def key_of(low: Lowering, node: Node) -> str:
     """The name of a convolution in the verdicts."""
     assert isinstance(node.op, ops.Conv)
     x, w = (low.graph.values[v].shape for v in node.inputs[:2])
-    behind = pointwise_behind(low, node)
+    before, behind = pointwise_before(low, node), pointwise_behind(low, node)
     then = low.graph.values[behind.outputs[0]].shape[3] if behind else 0
-    return layer_key(node.op, x, w, low.target, then)
+    after = low.graph.values[before.inputs[0]].shape[3] if before else 0
+    return layer_key(node.op, x, w, low.target, then, after)
 
 
 def conv(low: Lowering, node: Node) -> None:
     op = node.op
     assert isinstance(op, ops.Conv)
     low.layers[-1].decided_by = low.pairs.get(node.inputs[0])
-    if node.inputs[0] in low.deferred:
+    depthwise = depthwise_behind(low, node)
+    if node.inputs[0] in low.deferred and not pointwise_behind(low, node):
         depthwise_pointwise(low, low.deferred[node.inputs[0]], node)
         return
     w, b = low.array(node, 1), low.array(node, 2)
     candidates = choose(low, node)
     low.layers[-1].key, low.layers[-1].candidates = key_of(low, node), candidates
+    if depthwise:
+        low.expanding[node.outputs[0]] = len(low.layers) - 1
+        if choose(low, depthwise)[0].kernel == "PwDwPw":
+            low.deferred[node.outputs[0]] = node
+            low.layers[-1].kernels.append("(with the depthwise layer)")
+            return
     if pointwise_behind(low, node):
         low.pairs[node.outputs[0]] = len(low.layers) - 1
-    if candidates[0].kernel == "DwPw":
+        if node.inputs[0] in low.expanding:
+            low.layers[low.expanding[node.inputs[0]]].decided_by = len(low.layers) - 1
+    if candidates[0].kernel in ("DwPw", "PwDwPw"):
         low.deferred[node.outputs[0]] = node
         low.layers[-1].kernels.append("(with the pointwise layer)")
         return
@@ -153,26 +165,59 @@ def pointwise_behind(low: Lowering, node: Node) -> Node | None:
     return reader if fuses(node.op, x, (w[1], w[2]), y[2], op, pointwise) else None
 
 
+def pointwise_before(low: Lowering, depthwise: Node) -> Node | None:
+    """The pointwise convolution before a depthwise one, where one step can run it, too, and the one behind."""
+    maker = low.maker(depthwise.inputs[0])
+    return maker if maker and depthwise_behind(low, maker) else None
+
+
+def depthwise_behind(low: Lowering, node: Node) -> Node | None:
+    """The depthwise convolution that alone reads a pointwise one, where one step can run both and the next."""
+    name = node.outputs[0]
+    readers = low.readers(name)
+    if not isinstance(node.op, ops.Conv) or len(readers) != 1 or name in low.graph.outputs:
+        return None
+    (reader,) = readers
+    if not isinstance(reader.op, ops.Conv) or reader.inputs.count(name) != 1 or reader.inputs[0] != name:
+        return None
+    last = pointwise_behind(low, reader)
+    if last is None:
+        return None
+    x, w, pointwise = (low.graph.values[v].shape for v in (*node.inputs[:2], last.inputs[1]))
+    return reader if inverts(node.op, x, w, reader.op, pointwise) else None
+
+
 def depthwise_pointwise(low: Lowering, depthwise: Node, node: Node) -> None:
-    """The depthwise convolution that was left and the pointwise one behind it."""
+    """The depthwise convolution that was left, the pointwise one behind it, and the one before it if that was left."""
     first, op = depthwise.op, node.op
     assert isinstance(first, ops.Conv)
     assert isinstance(op, ops.Conv)
-    dw, dw_bias = pack_depthwise(low.array(depthwise, 1), low.array(depthwise, 2), low.target)
-    w, bias = pack_conv(low.array(node, 1), low.array(node, 2), 1, low.target)
-    x = low.strided(depthwise.inputs[0])
+    weights = list(pack_depthwise(low.array(depthwise, 1), low.array(depthwise, 2), low.target))
+    channels = low.graph.values[depthwise.outputs[0]].shape[3]
+    expand = low.deferred.get(depthwise.inputs[0])
+    x = low.strided(expand.inputs[0] if expand else depthwise.inputs[0])
     residual = [low.strided(node.inputs[3])] if op.residual else []
     y = low.write(node)
-    between = low.activation(first.activation)
-    pixels = y.size // y.columns
-    low.emit(
-        "DwPw",
-        [x, low.constant(np.concatenate([dw, dw_bias])), low.constant(np.concatenate([w, bias])), *residual],
-        y, pixels * x.columns * (9 + y.columns), **picture(x, y), channels=x.columns, out_c=y.columns,
-        stride=first.strides[0], pad_top=first.padding[0], pad_left=first.padding[1], dw_act=between["act"],
-        dw_alpha=between["alpha"], dw_beta=between["beta"], residual=RESIDUALS[op.residual],
-        residual_stride=residual[0].stride if residual else 0, **low.activation(op.activation),
-    )  # fmt: skip
+    work = y.size // y.columns * channels * (9 + y.columns)
+    fields: dict[str, Field] = {
+        **picture(x, y), "channels": channels, "out_c": y.columns, "stride": first.strides[0],
+        "pad_top": first.padding[0], "pad_left": first.padding[1], **between(low, "dw", first.activation),
+        "residual": RESIDUALS[op.residual], "residual_stride": residual[0].stride if residual else 0,
+        **low.activation(op.activation),
+    }  # fmt: skip
+    if expand:
+        assert isinstance(expand.op, ops.Conv)
+        weights = [*pack_conv(low.array(expand, 1), low.array(expand, 2), 1, low.target), *weights]
+        fields.update(in_c=x.columns, **between(low, "pw", expand.op.activation))
+        work += x.size * channels
+    last = pack_conv(low.array(node, 1), low.array(node, 2), 1, low.target)
+    operands = [low.constant(np.concatenate(a)) for a in (weights, last)]
+    low.emit("PwDwPw" if expand else "DwPw", [x, *operands, *residual], y, work, **fields)
+
+
+def between(low: Lowering, prefix: str, function: ops.Function | None) -> dict[str, Field]:
+    """The fields of an activation within a step of several layers."""
+    return {f"{prefix}_{name}": value for name, value in low.activation(function).items()}
 
 
 def matrix_product(low: Lowering, x: View, w: np.ndarray, b: np.ndarray, y: View, act: dict[str, Field]) -> None:

@@ -77,8 +77,15 @@ POOL_COST = 8.0
 # Pointwise weights of more bytes would leave the second-level cache (512 KiB on a Cortex-A53) between two blocks.
 FUSED_MOST_BYTES = 288 << 10
 
-# Of the depthwise multiply-adds, where their results are not written.
+# Of the depthwise multiply-adds, where their results are not written, and where they are not even read.
 FUSED_COST = 0.75
+INVERTED_COST = 0.5
+
+# The step of three convolutions makes so many rows at a time. What it keeps of the expanded map, and the weights that
+# it reads each time, share a second-level cache.
+INVERTED_ROWS = 2
+RING_MOST_BYTES = 224 << 10
+INVERTED_MOST_BYTES = 256 << 10
 
 CHOICES = ("auto", "gemm", "winograd")
 
@@ -92,12 +99,13 @@ class Candidate:
     ms: float | None = None
 
 
-def layer_key(op: Conv, x: Shape, w: Shape, target: Target, then: int = 0) -> str:
+def layer_key(op: Conv, x: Shape, w: Shape, target: Target, then: int = 0, after: int = 0) -> str:
     """What the time of a convolution depends on, as text: the name of a layer in the verdicts.
 
-    *then*: output channels of the pointwise convolution that could go into the same step.
+    *then*, *after*: output channels of the pointwise convolution behind it, and input channels of the one before it,
+    that could go into the same step.
     """
-    behind = f" then {then} pointwise" if then else ""
+    behind = (f" then {then} pointwise" if then else "") + (f" after pointwise of {after}" if after else "")
     pool = f" pool {op.pool}" if op.pool else ""
     residual = f" residual {op.residual}" if op.residual else ""
     window = "x".join(map(str, w[1:3]))
@@ -117,13 +125,14 @@ def ranked(found: list[Candidate], times: Mapping[str, float]) -> list[Candidate
     return sorted(found, key=lambda c: math.inf if c.ms is None else c.ms)
 
 
-def with_fused(found: list[Candidate]) -> list[Candidate]:
-    """The candidates of a depthwise convolution whose pointwise one could go into the same step.
+def with_fused(found: list[Candidate], kernel: str) -> list[Candidate]:
+    """The candidates of a depthwise convolution and *kernel*: a step with the pointwise one behind, or both.
 
-    The multiply-adds of the latter are the same either way and not counted.
+    The multiply-adds of these are the same either way and not counted.
     """
-    depthwise = [c for c in found if c.kernel == "DwConv"]
-    return sorted([*found, *(Candidate("DwPw", FUSED_COST * c.cost) for c in depthwise)], key=lambda c: c.cost)
+    part = {"DwPw": FUSED_COST, "PwDwPw": INVERTED_COST}[kernel]
+    fused = [Candidate(kernel, part * c.cost) for c in found if c.kernel == "DwConv"]
+    return sorted([*found, *fused], key=lambda c: c.cost)
 
 
 def fuses(depthwise: Conv, x: Shape, kernel: tuple[int, int], out_w: int, pointwise: Conv, w: Shape) -> bool:
@@ -143,6 +152,24 @@ def fuses(depthwise: Conv, x: Shape, kernel: tuple[int, int], out_w: int, pointw
         and pointwise.groups == 1
         and pointwise.pool is None
         and 4 * w[0] * w[3] <= FUSED_MOST_BYTES
+    )
+
+
+def inverts(expand: Conv, x: Shape, w: Shape, depthwise: Conv, pointwise: Shape) -> bool:
+    """Whether the step PwDwPw runs a pointwise convolution of *x*, of weights *w*, too.
+
+    *depthwise* and the weights *pointwise*: of the convolutions behind it, for which `fuses` holds.
+    """
+    channels, _, _, ci = w
+    ring = ((INVERTED_ROWS - 1) * depthwise.strides[0] + 3) * x[2] * channels
+    return (
+        w[1:3] == expand.strides == (1, 1)
+        and not any(expand.padding)
+        and expand.groups == 1
+        and expand.pool is None
+        and not expand.residual
+        and 4 * ring <= RING_MOST_BYTES
+        and 4 * channels * (ci + pointwise[0]) <= INVERTED_MOST_BYTES
     )
 
 

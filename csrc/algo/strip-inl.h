@@ -1,0 +1,95 @@
+// The product of neighbouring pixels with all panels of a pointwise convolution: what steps that fuse several
+// layers run on pixels in a buffer of their own.
+#ifndef EDGECNN_ALGO_STRIP_INL_H_
+#define EDGECNN_ALGO_STRIP_INL_H_
+
+#include "algo/conv-inl.h"
+#include "gemm/igemm-inl.h"
+
+namespace edgecnn {
+namespace EC_ISA {
+
+struct Strip {
+  Panels panels;
+  CoreClass core;
+  Epilogue epilogue;
+
+  Strip(const Panels& weights, CoreClass core_class) : panels(weights), core(core_class) {}
+
+  // Pixels `stride` floats apart, from the first one on.
+  struct Pixels {
+    const float* first;
+    int64_t stride;
+  };
+  struct Results {
+    float* first;
+    int64_t stride;
+  };
+
+  // On ARM a tile of pixels meets panel after panel, elsewhere a panel tile after tile, as in ConvStep.
+  // `residual` is read when the epilogue has one.
+  void run(Pixels from, int length, Results to, Pixels residual) {
+    const TileCut cut = TileCut::make_tiles(length, kTileRows);
+    if constexpr (ConvStep::kPanelsPerTile) {
+      for (int64_t i = 0; i < cut.tiles; ++i) {
+        const int first = static_cast<int>(cut.start(i)), count = static_cast<int>(cut.start(i + 1)) - first;
+        Tile t = tile(from, first, count, to, residual);
+        for (int n = 0; n < panels.count; ++n)
+          multiply(panels.get(n), count, to.first + first * to.stride, 0, &t);
+      }
+    } else {
+      for (int n = 0; n < panels.count; ++n) {
+        const Panel panel = panels.get(n);
+        for (int64_t i = 0; i < cut.tiles; ++i) {
+          const int first = static_cast<int>(cut.start(i)),
+                    count = static_cast<int>(cut.start(i + 1)) - first;
+          Tile t = tile(from, first, count, to, residual);
+          multiply(panel, count, to.first + first * to.stride, i * prefetched(panels.k), &t);
+        }
+      }
+    }
+  }
+
+ private:
+  static constexpr Run kWhole = {0, 0};
+  const float* rows[kTileRows];
+  const float* residuals[kTileRows];
+
+  // The tile of pixels [first, first + count), for any panel.
+  Tile tile(Pixels from, int first, int count, Results to, Pixels residual) {
+    for (int j = 0; j < count; ++j) rows[j] = from.first + (first + j) * from.stride;
+    if (epilogue.residual) {
+      for (int j = 0; j < count; ++j) residuals[j] = residual.first + (first + j) * residual.stride;
+    }
+    Tile t;
+    t.run_count = 1;
+    t.run_length = static_cast<int>(panels.k);
+    t.runs = &kWhole;
+    t.a = rows;
+    t.a_step = t.a_offset = 0;
+    t.start_step = 0;
+    t.partial = nullptr;
+    t.residual = residuals;
+    t.out_stride = to.stride;
+    t.epilogue = &epilogue;
+    t.core = core;
+    return t;
+  }
+
+  // `ahead`: floats of the next panel that other tiles of this one have asked for.
+  void multiply(const Panel& panel, int count, float* to, int64_t ahead, Tile* t) const {
+    const int64_t floats = int64_t{panel.vecs} * kLanes * panels.k;
+    t->b = panel.b;
+    t->prefetch = panel.b + smaller(floats + ahead, 2 * floats);
+    t->start = panel.bias;
+    t->residual_offset = panel.first_column;
+    t->out = to + panel.first_column;
+    t->columns = panel.columns;
+    tile_function(count, panel.vecs)(*t);
+  }
+};
+
+}  // namespace EC_ISA
+}  // namespace edgecnn
+
+#endif  // EDGECNN_ALGO_STRIP_INL_H_
