@@ -1,18 +1,22 @@
 # make demo    build into .venv, find the digits on the shipped picture, write demo/demo.png
 # make test    build, then run all tests (those on ARM too where cross compiler and QEMU are installed)
+# make wheels  wheels for 64-bit ARM boards into dist/ (docs/arm.md)
 # make check   style, types, formatting
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(shell find csrc -type f)
 
-.PHONY: demo test check format clean
+.PHONY: demo test wheels check format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/edgecnn detect models/demo.png --model digits --boxes --save demo
 
 test: $(VENV)/.dev
 	$(BIN)/pytest
+
+wheels:
+	$(PYTHON) docker/wheels.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

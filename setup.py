@@ -1,6 +1,7 @@
 """Drives csrc/CMakeLists.txt, the one build of the C++; everything else is in pyproject.toml."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ class CMakeBuild(build_ext):
         configure = [
             "cmake", "-S", str(ROOT / "csrc"), "-B", str(build), "-G", "Ninja", "-DEDGECNN_PYTHON=ON",
             f"-DPython_EXECUTABLE={sys.executable}", f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={target.parent}",
+            *shlex.split(os.environ.get("CMAKE_ARGS", "")),  # a cross build's toolchain (docker/wheels.py)
         ]  # fmt: skip
         # pip builds in a fresh environment each time: an old cache points to a Python and pybind11 that are gone.
         (build / "CMakeCache.txt").unlink(missing_ok=True)

@@ -7,13 +7,13 @@ it is in CI: then their absence is a failure. Emulated time says nothing about s
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from arm_tools import tool
 from bench_scripts import bench_script
 from graphs import classifier_like, feed, relative_error, yolo_like
 
@@ -25,18 +25,6 @@ from edgecnn.plan import build_plan, find_target
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CORES = ["cortex-a53", "cortex-a72"]
-
-
-def tool(*names: str) -> str:
-    """The first of these programs that is installed."""
-    for name in names:
-        found = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
-        if found:
-            return found
-    message = f"{' or '.join(names)} is not installed"
-    if os.environ.get("EDGECNN_REQUIRE_ARM"):
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +46,13 @@ def arm_build() -> Path:
         result = subprocess.run([str(c) for c in command], capture_output=True, text=True)
         assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     return build
+
+
+def test_oldest_instructions_only(arm_build: Path) -> None:
+    """All that goes into a wheel and into ecnn-run runs on an ARMv8.0 core."""
+    command = [sys.executable, REPOSITORY / "docker" / "instructions.py", arm_build / "libedgecnn.a"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0 and "all of ARMv8.0-A" in result.stdout, result.stdout + result.stderr
 
 
 def emulate(core: str, *command: object) -> str:
