@@ -13,7 +13,7 @@ from edgecnn.graph.ir import Graph, GraphBuilder
 from edgecnn.graph.ops import Function
 from edgecnn.graph.reference import run
 from edgecnn.plan import build_plan
-from edgecnn.plan.select import WINOGRAD_MOST_BYTES, conv_candidates
+from edgecnn.plan.select import WINOGRAD, conv_candidates
 from edgecnn.plan.target import TARGETS, find_target
 
 F32 = np.dtype(np.float32)
@@ -79,8 +79,8 @@ def test_selection(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     assert candidates((1, 56, 56, 64), 64, SAME, target)[0] == "Winograd"
     assert candidates((1, 224, 224, 3), 16, SAME, target)[0] != "Winograd"
     assert candidates((1, 1, 1, 64), 64, SAME, target)[0] != "Winograd"
-    assert WINOGRAD_MOST_BYTES < 36 * 4 * 1024 * 1024
-    assert candidates((1, 28, 28, 1024), 1024, SAME, target)[0] != "Winograd"
+    assert WINOGRAD[target].most_bytes < 36 * 4 * 1024 * 2048
+    assert candidates((1, 28, 28, 1024), 2048, SAME, target)[0] != "Winograd"
     for op in (ops.Conv((2, 2), (1, 1, 1, 1), (1, 1), 1, None), ops.Conv((1, 1), (2, 2, 2, 2), (2, 2), 1, None)):
         assert "Winograd" not in candidates((1, 56, 56, 64), 64, op, target)
     assert "Winograd" not in candidates((1, 56, 56, 64), 64, ops.Conv((1, 1), (1, 1, 1, 1), (1, 1), 2, None), target)

@@ -6,15 +6,15 @@
 // The weights arrive transformed (edgecnn/plan/pack.py). Tiles are taken in groups of up to kTileRows, the
 // rows of a register tile. A block of groups passes through three stages in scratch:
 //
-//   inputs    [group][36][row][C]              transformed, vectors along the channels
+//   inputs    [group][cut][36][row][channels]  transformed, vectors along the channels
 //   products  [group][panel][36][row][width]   each of the 36 frequencies is a matrix product
 //   outputs                                    transformed back, through residual, activation and pool
 //
 // The stages want the second-level cache for themselves, so a block is small; but all weights are read once
 // for each block, so it is not smaller than that, and wide layers take their products in slices of panels
-// instead. One frequency at a time keeps its inputs in the first-level cache. The 36 places that a tile's
-// transform writes are a cache line more than a power of two apart: they would share a few sets of the cache
-// otherwise.
+// instead. One frequency at a time, and of many channels one cut, keep their inputs in the first-level cache.
+// The 36 places that a tile's transform writes are a cache line more than a power of two apart: they would
+// share a few sets of the cache otherwise.
 //
 // An item is a block and a slice of its panels, so that threads share what has few tiles, too. Neither
 // depends on the caches or on the number of threads.
@@ -48,6 +48,8 @@ struct WinogradStep {
   static constexpr int64_t kNearFloats = int64_t{96} * 1024;
   static constexpr int64_t kFewestGroups = 4;
   static constexpr int64_t kManyWeights = int64_t{2} * 1024 * 1024;
+  // Channels of a cut.
+  static constexpr int64_t kCutChannels = 256;
   // Items that are made where there are channels enough.
   static constexpr int64_t kItems = 8;
   static constexpr int64_t kProductStep = int64_t{kTileRows} * kPanelWidth;  // from frequency to frequency
@@ -58,23 +60,32 @@ struct WinogradStep {
     TileCut blocks;       // of groups
     int64_t most_groups;  // of a block
     int panels, slice_panels, slices;
-    int64_t depth;       // of a row of transformed inputs: whole vectors
+    int last_vecs;       // of the last panel
+    int64_t depth;       // of a tile's inputs: whole vectors
+    int64_t cut;         // of them in a row, unless fewer are left
     int64_t input_step;  // from frequency to frequency
+    int64_t cut_step;    // from cut to cut
+    int64_t group_step;  // from group to group
 
     explicit Shape(const WinogradParams& p) {
       // Rows and columns that the pool drops are not computed.
       tiles_h = static_cast<int>(ceil_div(p.pool ? p.out_h / 2 * 2 : p.out_h, kOut));
       tiles_w = static_cast<int>(ceil_div(p.pool ? p.out_w / 2 * 2 : p.out_w, kOut));
       depth = round_up(p.in_c, kLanes);
-      input_step = round_up(kTileRows * depth, kLineFloats) + kLineFloats;
+      const int64_t cuts = ceil_div(depth, kCutChannels);
+      cut = round_up(ceil_div(depth, cuts), kLanes);
+      input_step = round_up(kTileRows * cut, kLineFloats) + kLineFloats;
+      cut_step = kFrequencies * input_step;
+      group_step = cuts * cut_step;
       panels = Panels::groups_to_count(p.out_c, 1);
+      last_vecs = static_cast<int>(ceil_div(p.out_c - (panels - 1) * kPanelWidth, kLanes));
       groups = TileCut::make_tiles(int64_t{p.batch} * tiles_h * tiles_w, kTileRows);
       const int64_t fewest =
           int64_t{kFrequencies} * p.in_c * p.out_c > kManyWeights ? 2 * kFewestGroups : kFewestGroups;
-      const int64_t fit = kInputFloats / (kFrequencies * input_step);
+      const int64_t fit = kInputFloats / group_step;
       blocks = TileCut::make(groups.tiles, static_cast<int>(larger(fit, fewest)));
       most_groups = blocks.base + (blocks.longer > 0);
-      const int64_t inputs = most_groups * kFrequencies * input_step;
+      const int64_t inputs = most_groups * group_step;
       const int64_t most = inputs <= kNearFloats ? kProductFloats : inputs / 2;
       const int64_t panels_fit = most / (larger(most_groups, int64_t{1}) * kFrequencies * kProductStep);
       const int64_t wanted =
@@ -88,7 +99,7 @@ struct WinogradStep {
   struct Scratch {
     float* zeros;     // what sums begin with
     float* patch;     // the inputs of a tile that crosses the border: [6][6][depth]
-    float* inputs;    // [groups of the block][36][kTileRows][depth], frequencies input_step apart
+    float* inputs;    // [groups of the block][cuts][36][kTileRows][cut], frequencies input_step apart
     float* products;  // [groups of the block][panels of the slice][36][kTileRows][panel]
     const float** rows;
     size_t bytes;
@@ -108,7 +119,7 @@ struct WinogradStep {
     Scratch s;
     s.zeros = take_floats(kPanelWidth);
     s.patch = take_floats(kFrequencies * shape.depth);
-    s.inputs = take_floats(shape.most_groups * kFrequencies * shape.input_step);
+    s.inputs = take_floats(shape.most_groups * shape.group_step);
     s.products = take_floats(shape.most_groups * shape.slice_panels * kFrequencies * kProductStep);
     s.rows = reinterpret_cast<const float**>(
         take(shape.most_groups * kTileRows * static_cast<int64_t>(sizeof(float*))));
@@ -210,8 +221,7 @@ struct WinogradStep {
       for (int i = 0; i < kPanelWidth; ++i) scratch.zeros[i] = 0.0f;
       for (int64_t g = 0; g < shape.most_groups; ++g) {
         for (int r = 0; r < kTileRows; ++r) {
-          scratch.rows[g * kTileRows + r] =
-              scratch.inputs + g * kFrequencies * shape.input_step + r * shape.depth;
+          scratch.rows[g * kTileRows + r] = scratch.inputs + g * shape.group_step + r * shape.cut;
         }
       }
     }
@@ -226,18 +236,18 @@ struct WinogradStep {
       const int64_t pixel = p.in_stride, line = p.in_w * pixel;
       Place at(shape, shape.groups.start(first_group));
       for (int64_t g = first_group; g < last_group; ++g) {
-        float* to = scratch.inputs + (g - first_group) * kFrequencies * shape.input_step;
-        for (int r = rows_of(g); r > 0; --r, to += shape.depth, at.advance(shape)) {
+        float* to = scratch.inputs + (g - first_group) * shape.group_step;
+        for (int r = rows_of(g); r > 0; --r, to += shape.cut, at.advance(shape)) {
           const int y = at.y - p.pad_top, x = at.x - p.pad_left;
           int64_t done = 0;
           if (y >= 0 && y + kIn <= p.in_h && x >= 0 && x + kIn <= p.in_w) {
             done = p.in_c / kLanes * kLanes;
-            transform_tile(in + (at.n * p.in_h + y) * line + x * pixel, line, pixel, done, to);
+            transform_channels(in + (at.n * p.in_h + y) * line + x * pixel, line, pixel, 0, done, to);
           }
           if (done < p.in_c) {
             gather(at.n, y, x, done);
             const int64_t depth = shape.depth - done;
-            transform_tile(scratch.patch, kIn * depth, depth, depth, to + done);
+            transform_channels(scratch.patch, kIn * depth, depth, done, shape.depth, to);
           }
         }
       }
@@ -257,6 +267,18 @@ struct WinogradStep {
                                         : load_partial(from + c, count));
           }
         }
+      }
+    }
+
+    // Channels [first, last) of a tile, both multiples of kLanes, of which `from` holds those from `first`
+    // on.
+    void transform_channels(const float* from, int64_t line, int64_t pixel, int64_t first, int64_t last,
+                            float* to) const {
+      while (first < last) {
+        const int64_t at = first % shape.cut, count = smaller(last - first, shape.cut - at);
+        transform_tile(from, line, pixel, count, to + first / shape.cut * shape.cut_step + at);
+        from += count;
+        first += count;
       }
     }
 
@@ -305,29 +327,35 @@ struct WinogradStep {
     // Rows are tiles.
     void multiply(int first_panel, int last_panel) const {
       const Run run{0, 0};
-      const int64_t k = p.in_c, group_floats = (last_panel - first_panel) * kFrequencies * kProductStep;
+      const int64_t k = p.in_c, panel_step = k * kPanelWidth;
+      const int64_t group_floats = (last_panel - first_panel) * kFrequencies * kProductStep;
+      const int rows = static_cast<int>(shape.groups.base);
+      const int other_rows = static_cast<int>(shape.groups.other());
       Tile t = {};
       t.run_count = 1;
-      t.run_length = p.in_c;
       t.runs = &run;
       t.core = core;
       for (int f = 0; f < kFrequencies; ++f) {
-        const Panels panels = Panels::make(k, p.out_c, 1, weights + f * round_up(p.out_c, kLanes) * k, bias);
-        t.a_offset = f * shape.input_step;
-        for (int n = first_panel; n < last_panel; ++n) {
-          const Panel panel = panels.get(n);
-          t.b = panel.b;
-          t.start = f == kBiasFrequency ? panel.bias : scratch.zeros;
-          t.prefetch = panel.b + k * panel.vecs * kLanes;
-          t.a = scratch.rows;
-          t.partial = scratch.products + ((n - first_panel) * kFrequencies + f) * kProductStep;
-          const TileFunction compute = tile_function(static_cast<int>(shape.groups.base), panel.vecs);
-          const TileFunction compute_other =
-              tile_function(static_cast<int>(shape.groups.other()), panel.vecs);
-          for (int64_t g = first_group; g < last_group; ++g) {
-            (rows_of(g) == shape.groups.base ? compute : compute_other)(t);
-            t.a += kTileRows;
-            t.partial += group_floats;
+        const float* panels = weights + f * round_up(p.out_c, kLanes) * k;
+        for (int64_t c = 0; c < k; c += shape.cut) {
+          t.run_length = static_cast<int>(smaller(k - c, shape.cut));
+          t.a_offset = f * shape.input_step + c / shape.cut * shape.cut_step;
+          for (int n = first_panel; n < last_panel; ++n) {
+            const int vecs = n + 1 < shape.panels ? kPanelVecs : shape.last_vecs;
+            const TileFunction compute = tile_function(rows, vecs);
+            const TileFunction compute_other = tile_function(other_rows, vecs);
+            t.b = panels + n * panel_step + c * vecs * kLanes;
+            t.prefetch = t.b + panel_step;
+            t.a = scratch.rows;
+            t.partial = scratch.products + ((n - first_panel) * kFrequencies + f) * kProductStep;
+            t.start = f == kBiasFrequency ? bias + n * kPanelWidth : scratch.zeros;
+            t.start_step = c == 0 ? 0 : vecs * kLanes;
+            for (int64_t g = first_group; g < last_group; ++g) {
+              if (c > 0) t.start = t.partial;
+              (rows_of(g) == rows ? compute : compute_other)(t);
+              t.a += kTileRows;
+              t.partial += group_floats;
+            }
           }
         }
       }

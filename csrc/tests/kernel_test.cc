@@ -306,8 +306,8 @@ int test_winograd(const Target& t) {
     p.out_h = p.in_h + p.pad_top + pick(0, 2) - 2;
     p.out_w = p.in_w + p.pad_left + pick(0, 2) - 2;
     if (p.out_h < 1 || p.out_w < 1) continue;
-    // Every tenth case has blocks and slices in number.
-    p.in_c = count % 10 == 0 ? pick(60, 90) : awkward_channels(t);
+    // Every tenth case has blocks and slices in number, some have more channels than are multiplied at once.
+    p.in_c = count % 50 == 1 ? pick(257, 600) : count % 10 == 0 ? pick(60, 90) : awkward_channels(t);
     p.out_c = count % 10 == 0 ? 4 * t.nr + pick(-1, 1) : awkward_channels(t);
     p.in_stride = p.in_c + (pick(0, 1) ? pick(1, 5) : 0);
     p.out_stride = p.out_c + (pick(0, 1) ? pick(1, 5) : 0);

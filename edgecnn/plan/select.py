@@ -41,25 +41,26 @@ DEPTHWISE_COST = 2.0
 @dataclass(frozen=True)
 class WinogradCost:
     """Of a multiply-add of the products; of the transforms, for each vector of channels of a tile; of loading a vector
-    of transformed weights, and of streaming one where they are more than `WINOGRAD_CACHED_BYTES`."""
+    of transformed weights, and of streaming one where they are more than `WINOGRAD_CACHED_BYTES`. And the most bytes of
+    them that are kept: more would stream from memory in more time than they save (x86), or are more than a board has to
+    spare."""
 
     product: float
     input: float
     output: float
     weight: float
     streamed: float
+    most_bytes: int
 
 
 WINOGRAD = {
-    "x86-avx512": WinogradCost(1.42, 400, 140, 13.5, 21),
-    "x86-avx2": WinogradCost(1.02, 675, 340, 7.6, 10.6),
-    "armv8": WinogradCost(1.2, 300, 300, 4, 4),
-    "portable": WinogradCost(1.2, 300, 300, 4, 4),
+    "x86-avx512": WinogradCost(1.42, 400, 140, 13.5, 21, 64 << 20),
+    "x86-avx2": WinogradCost(1.02, 675, 340, 7.6, 10.6, 64 << 20),
+    "armv8": WinogradCost(1.2, 300, 300, 4, 4, 160 << 20),
+    "portable": WinogradCost(1.2, 300, 300, 4, 4, 64 << 20),
 }
 # Transformed weights of more bytes come from beyond the second-level cache in each frame.
 WINOGRAD_CACHED_BYTES = 4 << 20
-# Of more bytes they stream from memory whatever the cache, and are more than a board has to spare.
-WINOGRAD_MOST_BYTES = 64 << 20
 
 # What the kernel for first layers takes, and its multiply-adds against those of a matrix product over so few channels.
 FIRST_CHANNELS = 4
@@ -195,7 +196,7 @@ def conv_candidates(op: Conv, x: Shape, w: Shape, conv_shape: Shape, target: Tar
         weight_bytes = 4 * products * target.lanes
         load = each.weight if weight_bytes <= WINOGRAD_CACHED_BYTES else each.streamed
         cost = tiles * (each.product * products + transforms) + load * products + apart
-        too_large = weight_bytes > WINOGRAD_MOST_BYTES
+        too_large = weight_bytes > each.most_bytes
         found.append(Candidate("Winograd", float("inf") if too_large else cost))
     forced = os.environ.get("EDGECNN_CONV") or "auto"
     if forced not in CHOICES:
