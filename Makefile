@@ -22,12 +22,12 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run -Werror $$(git ls-files 'csrc/*.h' 'csrc/*.cc' 'csrc/*.hpp' 'bench/*.cc' 'bench/*.h')
+	$(BIN)/clang-format --dry-run -Werror $$(git ls-files 'csrc/*.h' 'csrc/*.cc' 'csrc/*.hpp' 'bench/*.cc' 'bench/*.h' 'examples/*.c' 'examples/*.cc')
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $$(git ls-files 'csrc/*.h' 'csrc/*.cc' 'csrc/*.hpp' 'bench/*.cc' 'bench/*.h')
+	$(BIN)/clang-format -i $$(git ls-files 'csrc/*.h' 'csrc/*.cc' 'csrc/*.hpp' 'bench/*.cc' 'bench/*.h' 'examples/*.c' 'examples/*.cc')
 
 clean:
 	rm -rf $(VENV) build demo dist edgecnn/_core*.so *.egg-info

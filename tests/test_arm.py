@@ -17,14 +17,18 @@ from arm_tools import tool
 from bench_scripts import bench_script
 from graphs import classifier_like, feed, relative_error, yolo_like
 
+from edgecnn.cli import main
+from edgecnn.detector import Detector
 from edgecnn.graph import reference
 from edgecnn.graph.ir import Graph
+from edgecnn.images import open_picture
 from edgecnn.importers import import_model
 from edgecnn.passes import run_passes
 from edgecnn.plan import build_plan, find_target
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CORES = ["cortex-a53", "cortex-a72"]
+LIBRARY_BYTES = 700 << 10  # of the shared library at most; the goal is 600 KiB
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +90,53 @@ def test_kernels(arm_build: Path, program: str, core: str) -> None:
 def test_frames_allocate_nothing(arm_build: Path, tmp_path: Path) -> None:
     build_plan(run_passes(yolo_like()), find_target("armv8")).save(tmp_path / "model.ecnn")
     assert "2 threads: 0 allocations" in emulate(CORES[0], arm_build / "frame_test", tmp_path / "model.ecnn")
+
+
+@pytest.fixture(scope="session")
+def arm_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with digits.ecnn, a detector, and lenet-digits.ecnn, a classifier."""
+    folder = tmp_path_factory.mktemp("models")
+    for name in ("digits", "lenet-digits"):
+        assert main(["convert", name, "-o", str(folder / f"{name}.ecnn"), "--target", "armv8"]) == 0
+    return folder
+
+
+def test_c_api(arm_build: Path, arm_models: Path) -> None:
+    print(emulate(CORES[0], arm_build / "api_test", *sorted(arm_models.iterdir())))
+
+
+def test_examples(arm_build: Path, arm_models: Path, tmp_path: Path) -> None:
+    """Built as a user would for a board, against the installed library; the boxes are those of this machine."""
+    cmake, build = tool("cmake"), tmp_path / "build"
+    toolchain = REPOSITORY / "csrc" / "cmake" / "aarch64-linux-gnu.cmake"
+    for command in (
+        [cmake, "--install", arm_build, "--prefix", tmp_path / "prefix", "--component", "devel"],
+        [cmake, "--install", arm_build, "--prefix", tmp_path / "prefix", "--component", "runtime"],
+        [
+            *[cmake, "-S", REPOSITORY / "examples", "-B", build, f"-DCMAKE_TOOLCHAIN_FILE={toolchain}"],
+            f"-Dedgecnn_DIR={tmp_path / 'prefix' / 'lib' / 'cmake' / 'edgecnn'}",
+        ],
+        [cmake, "--build", build],
+    ):
+        subprocess.run([str(c) for c in command], check=True, capture_output=True)
+    pixels = open_picture(REPOSITORY / "models" / "demo.png").bgr()
+    height, width = (side // 2 * 2 for side in pixels.shape[:2])
+    pixels = np.ascontiguousarray(pixels[:height, :width])
+    pixels.tofile(tmp_path / "frame")
+    found = Detector("digits")(pixels)
+    printed = emulate(CORES[1], build / "detect", arm_models / "digits.ecnn", tmp_path / "frame", width, height, "bgr")
+    rows = [line.split() for line in printed.splitlines()]
+    assert [row[0] for row in rows] == [d.name for d in found]
+    for row, d in zip(rows, found):
+        np.testing.assert_allclose([float(v) for v in row[1:]], [d.conf, *d.xyxy], atol=0.02)
+    size = width * height * 2
+    (tmp_path / "frames").write_bytes(bytes(3 * size))
+    file = [arm_models / "digits.ecnn", tmp_path / "frames", width, height, 100]
+    assert "frame 3:" in emulate(CORES[0], build / "camera", *file)
+    for program in ("detect", "camera", "pipeline"):
+        print(f"{program}: {(build / program).stat().st_size} bytes, static")
+    print(f"libedgecnn.so: {(arm_build / 'libedgecnn.so').stat().st_size} bytes")
+    assert (arm_build / "libedgecnn.so").stat().st_size < LIBRARY_BYTES
 
 
 @pytest.mark.parametrize("core", CORES)

@@ -1,5 +1,6 @@
 # The common part of the toolchain files: Debian's cross compiler for ${triplet}.
 set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_C_COMPILER ${triplet}-gcc)
 set(CMAKE_CXX_COMPILER ${triplet}-g++)
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-static")
@@ -18,5 +19,6 @@ if(DEFINED ENV{EDGECNN_SYSROOT})
     string(APPEND libraries " -B${folder} -L${folder}")
   endforeach()
   set(CMAKE_MODULE_LINKER_FLAGS_INIT "${libraries}")
+  set(CMAKE_SHARED_LINKER_FLAGS_INIT "${libraries}")
   string(APPEND CMAKE_EXE_LINKER_FLAGS_INIT "${libraries}")
 endif()
