@@ -121,7 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     models = commands.add_parser("models", help="the zoo: models by name")
     actions = models.add_subparsers(metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="all models, and which are on this machine")
+    listing = actions.add_parser("list", help="all models, which are on this machine, and networks without weights")
     listing.add_argument("--json", metavar="FILE", help="write the list as JSON; - is standard output")
     listing.set_defaults(run=_models_list)
     pull = actions.add_parser("pull", help="fetch models; an interrupted download goes on where it stopped")
@@ -143,7 +143,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _model_arguments(parser: argparse.ArgumentParser, positional: bool, default: str = "") -> None:
     if positional:
-        parser.add_argument("model", help="a zoo name, or a .cfg, .onnx, .tflite or .ecnn file")
+        parser.add_argument("model", help="a name of 'edgecnn models list', or a .cfg, .onnx, .tflite or .ecnn file")
         parser.add_argument(
             "--input-shape",
             type=named_shape,
@@ -212,6 +212,7 @@ def _tune(options: argparse.Namespace) -> int:
 def _models_list(options: argparse.Namespace) -> int:
     from edgecnn import zoo
     from edgecnn.errors import DownloadError
+    from edgecnn.networks import NETWORKS
 
     rows: list[dict[str, Any]] = []
     for entry in zoo.list_models():
@@ -231,14 +232,26 @@ def _models_list(options: argparse.Namespace) -> int:
                 "description": entry.description,
             }
         )
+    for network in NETWORKS.values():
+        rows.append(
+            {
+                "name": network.name,
+                "task": "detect" if network.has_head else "classify",
+                "state": "network",
+                "bytes": 0,
+                "input": [network.input[2], network.input[1]],
+                "description": network.description,
+            }
+        )
     if options.json:
         write_json(options.json, rows)
     if options.json != "-":
         for row in rows:
             size = f"{row['bytes'] / 1e6:.1f} MB" if row["bytes"] else ""
-            print(
-                f"{row['name']:<24}{row['state']:<9}{size:>7}  {row['description']}\n{'':<42}licence: {row['licence']}"
-            )
+            print(f"{row['name']:<27}{row['state']:<9}{size:>7}  {row['description']}")
+            if "licence" in row:
+                print(f"{'':<45}licence: {row['licence']}")
+        print("A network has no trained weights: edgecnn-bench and inspect give it random ones.")
     return 0
 
 

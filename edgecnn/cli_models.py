@@ -11,6 +11,7 @@ from edgecnn.cli import shapes_of, write_json
 from edgecnn.errors import InputError, UnsupportedOperator
 from edgecnn.graph.ir import Graph, TensorSpec
 from edgecnn.graph.metadata import Metadata
+from edgecnn.networks import is_network
 
 FORMATS = (".ecnn", ".onnx", ".tflite")
 
@@ -152,8 +153,12 @@ def _show_progress(what: str, done: int, total: int) -> None:
 
 
 def find_model(model: str, weights: str | None) -> tuple[Path, str | None]:
-    """Path and weights of a model file, or of a zoo model where *model* is a bare word and no file."""
+    """Path and weights of a model file, or of a zoo model or network where *model* is a bare word and no file."""
     path = Path(model)
+    if is_network(model):
+        if weights is None:
+            print(f"edgecnn: {model} has random weights: what it finds means nothing", file=sys.stderr)
+        return path, weights or "random"
     if path.suffix.lower() in (".cfg", *FORMATS, ".weights") or path.exists() or path.name != model:
         return path, weights
     from edgecnn.zoo import resolve

@@ -121,10 +121,18 @@ def read_labels(labels: Labels) -> tuple[str, ...]:
 
 
 def _is_zoo_name(model: object) -> bool:
-    """Whether *model* is a bare word such as "digits", and no file of that name is here."""
+    """Whether *model* is a bare word such as "digits", no file of that name is here, and it is not just a network."""
     if not isinstance(model, str) or Path(model).name != model or Path(model).is_file():
         return False
-    return Path(model).suffix.lower() not in (*SUFFIXES, ".ecnn", ".weights")
+    if Path(model).suffix.lower() in (*SUFFIXES, ".ecnn", ".weights"):
+        return False
+    from edgecnn.zoo import list_models
+
+    if any(model == entry.name for entry in list_models()):
+        return True
+    from edgecnn.networks import is_network
+
+    return not is_network(model)
 
 
 def _open_model(

@@ -170,7 +170,8 @@ def load(
     Parameters
     ----------
     path
-        ``.onnx``, ``.tflite``, ``.cfg`` (Darknet) or ``.ecnn`` (compiled by edgecnn).
+        ``.onnx``, ``.tflite``, ``.cfg`` (Darknet) or ``.ecnn`` (compiled by edgecnn); or the name of one of
+        `edgecnn.networks`, such as "resnet18", with ``weights="random"``.
     weights
         The ``.weights`` file of a ``.cfg``; by default the one of the same stem beside it. ``"random"``: seeded
         random weights, to time a network whose weights are not at hand.

@@ -25,7 +25,8 @@ def import_model(
     Parameters
     ----------
     path
-        A Darknet ``.cfg``, an ONNX ``.onnx`` or a TensorFlow Lite ``.tflite``.
+        A Darknet ``.cfg``, an ONNX ``.onnx`` or a TensorFlow Lite ``.tflite``; or the name of one of
+        `edgecnn.networks`, which needs *weights*.
     weights
         For a ``.cfg`` only: its ``.weights`` file; by default the one of the same stem beside it. ``"random"`` and
         ``"random:SEED"`` give seeded random weights instead (He-normal filters, batch norm that does nothing), which
@@ -52,6 +53,11 @@ def import_model(
         )
     if suffix == ".ecnn":
         raise ModelError(f"{path}: a compiled model has no graph to import; edgecnn.load runs it on the native backend")
+    if not suffix:
+        from edgecnn.networks import build_network, is_network
+
+        if is_network(path):
+            return build_network(str(path), weights, input_shapes)
     if suffix not in SUFFIXES:
         raise ModelError(f"{path}: unknown kind of model {suffix!r}; known are {', '.join(SUFFIXES)} and .ecnn")
     check_kind(path, read_head(path))

@@ -19,7 +19,7 @@ from edgecnn.errors import InputError, ModelFormatError, UnsupportedOperator
 from edgecnn.graph import ops
 from edgecnn.graph.ir import Graph, GraphBuilder, TensorSpec
 from edgecnn.graph.metadata import Metadata, Preprocess, YoloHead
-from edgecnn.importers.darknet_cfg import Section, read_cfg
+from edgecnn.importers.darknet_cfg import Section, parse_cfg, read_cfg
 from edgecnn.importers.darknet_weights import Count, Parameters, open_weights
 
 INPUT = "input"
@@ -71,7 +71,25 @@ def import_darknet(
     detection layer, else what the last layer makes.
     """
     path = Path(cfg)
-    sections = read_cfg(path)
+    return _import(path, read_cfg(path), weights, input_shapes)
+
+
+def import_text(
+    name: str,
+    text: str,
+    weights: str | os.PathLike[str],
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+) -> Graph:
+    """Reads a Darknet network called *name* from the text of its ``.cfg``; otherwise `import_darknet`."""
+    return _import(Path(name), parse_cfg(text, name), weights, input_shapes)
+
+
+def _import(
+    path: Path,
+    sections: list[Section],
+    weights: str | os.PathLike[str] | None,
+    input_shapes: Mapping[str, Sequence[int]] | None,
+) -> Graph:
     shape = _input_shape(path, sections[0], input_shapes)
     needed = Count()
     _Network(path, sections, shape, needed, _Sketch(path.stem, str(path))).build()

@@ -107,6 +107,11 @@ def read_cfg(path: Path) -> list[Section]:
         text = path.read_bytes().decode("utf-8-sig", errors="replace")  # comments come in any encoding
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+    return parse_cfg(text, str(path))
+
+
+def parse_cfg(text: str, path: str) -> list[Section]:
+    """`read_cfg` of a text; *path* is what messages call it."""
     sections: list[Section] = []
     for number, raw in enumerate(text.splitlines(), 1):
         line = "".join(raw.split("#")[0].split(";")[0].split())  # Darknet drops all white space
@@ -116,7 +121,7 @@ def read_cfg(path: Path) -> list[Section]:
             if not line.endswith("]") or len(line) < 3:
                 raise ModelFormatError(f"{path}:{number}: {raw.strip()[:60]!r} is not a section name")
             kind = line[1:-1].lower()
-            sections.append(Section(str(path), ALIASES.get(kind, kind), number, len(sections) - 1))
+            sections.append(Section(path, ALIASES.get(kind, kind), number, len(sections) - 1))
             if len(sections) > MAX_SECTIONS:
                 raise ModelFormatError(f"{path}:{number}: more than {MAX_SECTIONS} sections")
             continue

@@ -17,7 +17,7 @@ import numpy as np
 from edgecnn.errors import InputError, ModelError, ModelFormatError
 from edgecnn.importers.darknet_cfg import Section
 
-MAX_PARAMETERS = 1 << 28  # 1 GiB; VGG-16 has half as many
+MAX_PARAMETERS = 1 << 29  # 2 GiB; the first YOLO has half as many
 
 
 class Parameters(Protocol):
@@ -48,7 +48,7 @@ class Count:
             count *= d
         self.total += count
         if self.total > MAX_PARAMETERS:
-            raise section.error(f"{what} of shape {shape} bring the network to {self.total} parameters, over 2^28")
+            raise section.error(f"{what} of shape {shape} bring the network to {self.total} parameters, over 2^29")
         if what in ("scale", "mean", "variance"):
             self.batch_norm += count
         return np.broadcast_to(np.float32(0), shape)

@@ -63,7 +63,9 @@ def find(name: str) -> ModelEntry:
     models = {entry.name: entry for entry in list_models()}
     if name in models:
         return models[name]
-    close = difflib.get_close_matches(name, models, n=3, cutoff=0.5)
+    from edgecnn.networks import NETWORKS
+
+    close = difflib.get_close_matches(name, [*models, *NETWORKS], n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     raise ModelError(f"{name!r} is neither a model file nor a model of the zoo: {hint}The zoo has {', '.join(models)}")
 
