@@ -211,6 +211,7 @@ def _tune(options: argparse.Namespace) -> int:
 
 def _models_list(options: argparse.Namespace) -> int:
     from edgecnn import zoo
+    from edgecnn.classical import CLASSICAL
     from edgecnn.errors import DownloadError
     from edgecnn.networks import NETWORKS
 
@@ -251,6 +252,7 @@ def _models_list(options: argparse.Namespace) -> int:
             print(f"{row['name']:<27}{row['state']:<9}{size:>7}  {row['description']}")
             if "licence" in row:
                 print(f"{'':<45}licence: {row['licence']}")
+        print(f"Detectors without a network, to compare with: {', '.join(CLASSICAL)} (need OpenCV).")
         print("A network has no trained weights: edgecnn-bench and inspect give it random ones.")
     return 0
 

@@ -26,13 +26,19 @@ if TYPE_CHECKING:
     StreamSource = Union[VideoSource, ImageSource, Sequence[ImageSource], Iterator[ImageSource]]
 
 
+# Boxes, scores, class ids; the placement that leads from the boxes to the picture, None where they are in its pixels;
+# milliseconds by stage.
+Candidates = tuple[np.ndarray, np.ndarray, np.ndarray, Any, dict[str, float]]
+
+
 class Detector(PictureModel):
     """Finds objects in pictures with a YOLO network.
 
     Parameters
     ----------
     model
-        A name of the zoo (``"digits"``), the path of a model file, or a `Predictor`.
+        A name of the zoo (``"digits"``), the path of a model file, or a `Predictor`; or, to compare with, a detector
+        without a network (``"hog-people"``, ``"haar-frontalface"``, see `edgecnn.classical`).
     weights
         Weights of a Darknet ``.cfg``; by default the file of the same name beside it.
     backend, threads
@@ -65,6 +71,14 @@ class Detector(PictureModel):
     Detector per thread.
     """
 
+    def __new__(cls, model: ModelSource, *arguments: Any, **options: Any) -> Detector:
+        if cls is Detector and isinstance(model, str) and not os.path.exists(model):
+            from edgecnn.classical import CLASSICAL, ClassicalDetector
+
+            if model in CLASSICAL:
+                return super().__new__(ClassicalDetector)
+        return super().__new__(cls)
+
     def __init__(
         self,
         model: ModelSource,
@@ -80,12 +94,7 @@ class Detector(PictureModel):
         labels: Labels | None = None,
         preprocess: Preprocess | None = None,
     ) -> None:
-        self.conf = _fraction(conf, "conf")
-        self.iou = _fraction(iou, "iou")
-        if not isinstance(max_det, (int, np.integer)) or isinstance(max_det, bool) or max_det < 1:
-            raise InputError(f"max_det must be an integer of at least 1, got {max_det!r}")
-        self.max_det = int(max_det)
-        self.agnostic = bool(agnostic)
+        self._set_limits(conf, iou, max_det, agnostic)
         super().__init__(model, weights, backend, threads, labels, preprocess)
         try:
             name, heads = self.predictor.name, self.metadata.heads
@@ -98,10 +107,18 @@ class Detector(PictureModel):
             self._decoder = Decoder(heads, self.predictor.outputs, size, name)
             if labels is not None and len(self.labels) != self._decoder.classes:
                 raise InputError(f"{name}: {len(self.labels)} labels for {self._decoder.classes} classes")
-            self._class_ids = _class_ids(classes, self.labels, self._decoder.classes)
+            self._class_ids = class_ids(classes, self.labels, self._decoder.classes)
         except BaseException:
             self.close()
             raise
+
+    def _set_limits(self, conf: float, iou: float, max_det: int, agnostic: bool) -> None:
+        self.conf = _fraction(conf, "conf")
+        self.iou = _fraction(iou, "iou")
+        if not isinstance(max_det, (int, np.integer)) or isinstance(max_det, bool) or max_det < 1:
+            raise InputError(f"max_det must be an integer of at least 1, got {max_det!r}")
+        self.max_det = int(max_det)
+        self.agnostic = bool(agnostic)
 
     def __call__(self, image: ImageSource) -> Detections:
         """Detects in one picture.
@@ -148,17 +165,16 @@ class Detector(PictureModel):
 
     def _detect(self, picture: Picture, age: float = 0.0) -> Detections:
         with self._lock:
-            outputs, placement, speed = self._infer(picture)
-            start = time.perf_counter()
-            boxes, scores, class_ids = self._decoder(outputs, self.conf)
+            boxes, scores, class_ids, placement, speed = self._candidates(picture)
+        start = time.perf_counter()
         if self._class_ids is not None:
             wanted = np.isin(class_ids, self._class_ids)
             boxes, scores, class_ids = boxes[wanted], scores[wanted], class_ids[wanted]
         keep = box_tools.nms(boxes, scores, class_ids, self.iou, self.max_det, self.agnostic)
-        xyxy = _to_source(boxes[keep], placement)
+        xyxy = boxes[keep] if placement is None else _to_source(boxes[keep], placement)
         visible = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])  # a letterbox has room outside the picture
         keep = keep[visible]
-        speed["postprocess"] = 1e3 * (time.perf_counter() - start)
+        speed["postprocess"] += 1e3 * (time.perf_counter() - start)
         return Detections(
             xyxy[visible],
             scores[keep],
@@ -169,6 +185,14 @@ class Detector(PictureModel):
             source=picture.name,
             age=age,
         )
+
+    def _candidates(self, picture: Picture) -> Candidates:
+        """All boxes that score more than `conf`. The caller holds the lock."""
+        outputs, placement, speed = self._infer(picture)
+        start = time.perf_counter()
+        boxes, scores, class_ids = self._decoder(outputs, self.conf)
+        speed["postprocess"] = 1e3 * (time.perf_counter() - start)
+        return boxes, scores, class_ids, placement, speed
 
 
 def _to_source(boxes: np.ndarray, placement: Any) -> np.ndarray:
@@ -187,7 +211,7 @@ def _fraction(value: float, name: str) -> float:
     return number
 
 
-def _class_ids(
+def class_ids(
     classes: Sequence[str | int] | str | int | None, labels: tuple[str, ...], count: int
 ) -> np.ndarray | None:
     """Numbers of the classes that are named by label or by number; None means all."""

@@ -63,8 +63,11 @@ def find(name: str) -> ModelEntry:
     models = {entry.name: entry for entry in list_models()}
     if name in models:
         return models[name]
+    from edgecnn.classical import CLASSICAL
     from edgecnn.networks import NETWORKS
 
+    if name in CLASSICAL:
+        raise ModelError(f"{name!r} is a detector without a network: edgecnn.Detector and edgecnn detect take it")
     close = difflib.get_close_matches(name, [*models, *NETWORKS], n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     raise ModelError(f"{name!r} is neither a model file nor a model of the zoo: {hint}The zoo has {', '.join(models)}")
