@@ -36,7 +36,7 @@ ONNX_MISSING = """
 
 def page() -> str:
     """The text of docs/operators.md."""
-    return "\n".join([*_head(), *_ir(), *_functions(), *_darknet(), *_onnx(), *_tflite()]) + "\n"
+    return "\n".join([*_head(), *_ir(), *_functions(), *_formulas(), *_darknet(), *_onnx(), *_tflite()]) + "\n"
 
 
 def _head() -> list[str]:
@@ -79,6 +79,50 @@ def _functions() -> list[str]:
     lines += ["", "Of `Binary`:", "", "| function | formula |", "|---|---|"]
     lines += [f"| {name} | `{_escaped(formula)}` |" for name, formula in ops.BINARY_KINDS.items()]
     return [*lines, "", f"Of `Reduce`: {', '.join(ops.REDUCE_KINDS)}.", ""]
+
+
+def _formulas() -> list[str]:
+    rows = [
+        (
+            "convolution",
+            "`y[i, j, o] = b[o] + sum over u, v, c of w[o, u, v, c] * x[i*s + u*d - top, j*s + v*d - left, c]`; "
+            "x is 0 outside",
+        ),
+        ("its size", "`n' = floor((n + before + after - ((k - 1)*d + 1)) / s) + 1`; `ceil` where a pool says so"),
+        ("same size", "stride 1 and `before + after = (k - 1)*d`: for odd k, `(k - 1)/2` on each side"),
+        ("transposed convolution", "size `(n - 1)*s + (k - 1)*d + 1 + output_padding - before - after`"),
+        ("multiply-accumulates", "`H*W*O * k*k*C / groups` of a convolution, `K*O` of a fully connected layer"),
+        ("parameters", "`k*k*C*O / groups + O`; four for each channel of a batch norm, two of them trained"),
+        ("max, average pooling", "largest value, mean of a window; sizes as of convolutions, without parameters"),
+        (
+            "batch norm",
+            "`(x - mean) / sqrt(variance + epsilon) * scale + bias` per channel, with the statistics of training",
+        ),
+        (
+            "folded into weights",
+            "`w' = w * scale / sqrt(variance + epsilon)`, `b' = (b - mean) * scale / sqrt(variance + epsilon) + bias`",
+        ),
+        ("dropout", "`x`: it is a matter of training, and importers leave it out"),
+        ("softmax", "`exp(x - max) / sum of exp(x - max)`: positive, and the sum is 1"),
+        (
+            "local response norm",
+            "`x[c] / (bias + alpha / size * sum of x[i]^2) ** beta` over `size` channels around c",
+        ),
+        (
+            "receptive field",
+            "`r' = r + (k - 1)*d*j`, `j' = j*s`, from `r = j = 1`: the column *sees* of `edgecnn inspect`",
+        ),
+    ]
+    lines = [
+        "### Formulas",
+        "",
+        "n cells become n' cells; k kernel, s stride, d dilation; *before* and *after* are the padding. The meaning in",
+        "numpy stands in `edgecnn/graph/reference.py`, sizes in `infer` of `edgecnn/graph/ops.py`.",
+        "",
+        "| what | formula |",
+        "|---|---|",
+    ]
+    return [*lines, *(f"| {what} | {_escaped(formula)} |" for what, formula in rows), ""]
 
 
 def _darknet() -> list[str]:

@@ -88,8 +88,8 @@ def test_text_and_json():
     text = inspect_text(graph)
     lines = text.splitlines()
     assert lines[0] == "small"
-    assert lines[1].split() == ["layer", "operator", "output", "params", "MFLOP", "bytes"]
-    assert lines[3].split() == ["conv", "Conv", "3x3/2", "groups", "2", "1x4x4x6", "114", "0.003", "384"]
+    assert lines[1].split() == ["layer", "operator", "output", "sees", "params", "MFLOP", "bytes"]
+    assert lines[3].split() == ["conv", "Conv", "3x3/2", "groups", "2", "1x4x4x6", "3x3", "114", "0.003", "384"]
     assert "input   x: 1x8x8x4 float32" in lines
     assert json.loads(json.dumps(summary(graph)))["operators"]["Dense"] == 2
 

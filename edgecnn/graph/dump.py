@@ -1,4 +1,4 @@
-"""A graph as a table: layers, shapes, parameters, MFLOP, bytes. What ``edgecnn inspect`` prints."""
+"""A graph as a table: layers, shapes, receptive fields, parameters, MFLOP, bytes. What ``edgecnn inspect`` prints."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from edgecnn.graph import ops
 from edgecnn.graph.cost import node_flops, node_params, parameters
 from edgecnn.graph.ir import Graph, Node, TensorSpec
+from edgecnn.graph.receptive import receptive_fields
 
 __all__ = ["describe", "inspect_text", "node_flops", "node_params", "summary"]
 
@@ -20,14 +21,17 @@ def summary(graph: Graph) -> dict[str, Any]:
     -------
     dict
         ``name``, ``source``, ``task``, ``inputs`` and ``outputs`` (name, shape, dtype), ``labels``, ``preprocess``,
-        ``heads``, ``layers`` (name, op, shape, params, flops, and bytes of the outputs), ``operators`` (how many of
+        ``heads``, ``layers`` (name, op, shape, receptive_field (height, width; null where none is known), params,
+        flops, and bytes of the outputs), ``operators`` (how many of
         each kind) and ``totals`` (layers, params, flops, activation_bytes, weight_bytes).
     """
+    fields = receptive_fields(graph)
     layers = [
         {
             "name": node.name,
             "op": _describe_node(graph, node),
             "shape": list(graph.values[node.outputs[0]].shape),
+            "receptive_field": list(fields[node.name]) if node.name in fields else None,
             "params": node_params(graph, node),
             "flops": node_flops(graph, node),
             "bytes": sum(graph.values[v].nbytes for v in node.outputs),
@@ -68,6 +72,7 @@ def inspect_text(graph: Graph) -> str:
             layer["name"],
             layer["op"],
             "x".join(map(str, layer["shape"])) or "scalar",
+            "x".join(map(str, layer["receptive_field"] or ())),
             f"{layer['params']}" if layer["params"] else "",
             _mega(layer["flops"]) if layer["flops"] else "",
             _size(layer["bytes"]),
@@ -75,9 +80,11 @@ def inspect_text(graph: Graph) -> str:
         for layer in data["layers"]
     ]
     totals = data["totals"]
-    last = ("total", f"{totals['layers']} layers", "", str(totals["params"]), _mega(totals["flops"]))
+    last = ("total", f"{totals['layers']} layers", "", "", str(totals["params"]), _mega(totals["flops"]))
     lines = _table(
-        ("layer", "operator", "output", "params", "MFLOP", "bytes"), rows, (*last, _size(totals["activation_bytes"]))
+        ("layer", "operator", "output", "sees", "params", "MFLOP", "bytes"),
+        rows,
+        (*last, _size(totals["activation_bytes"])),
     )
     for title, specs in (("input", graph.input_specs), ("output", graph.output_specs)):
         lines.extend(f"{title:<7} {s.name}: {'x'.join(map(str, s.shape)) or 'scalar'} {s.dtype}" for s in specs)
