@@ -34,10 +34,11 @@ int main(int argc, char** argv) {
   for (int turn = 0; turn < atoi(argv[3]); ++turn) {
     for (int k = 0; k < count; ++k) {
       struct event event = {.instruction = &instructions[k]};
-      const uint64_t address = addresses[k] + (uint64_t)(turn * atoi(argv[4]));
-      if (addresses[k])
+      if (addresses[k]) {
+        event.address = addresses[k] + (uint64_t)(turn * atoi(argv[4]));
         event.touch_count =
-            memory_touch(address, instructions[k].bytes, instructions[k].stores, event.touches);
+            memory_touch(event.address, instructions[k].bytes, instructions[k].stores, event.touches);
+      }
       if (core.out_of_order) {
         step_out_of_order(&pipeline, &core, &event);
       } else {

@@ -15,7 +15,7 @@ from edgecnn.forecast import forecast, instrument
 from edgecnn.forecast.boards import BOARDS, find_board
 from edgecnn.forecast.calibration import calibration
 from edgecnn.forecast.counts import Counts, parse_report, read_counts
-from edgecnn.forecast.timing import Parameters, milliseconds
+from edgecnn.forecast.timing import Parameters, milliseconds, needed_worlds
 
 PLUGIN = Path(instrument.__file__).parent / "plugin"
 CORES = Path(instrument.__file__).parent / "cores"
@@ -84,6 +84,17 @@ def test_dram_is_waited_for(trace_program: Path, core: str) -> None:
     near = cycles_a_turn(trace_program, core, [CHASE], {CHASE}, dram=50, step=8256)
     far = cycles_a_turn(trace_program, core, [CHASE], {CHASE}, dram=250, step=8256)
     assert far - near == pytest.approx(200, rel=0.01)
+
+
+def test_a_load_waits_for_a_store_of_the_same_data(trace_program: Path) -> None:
+    page = CORES / "cortex-a72.txt"
+    store, load = f"{0x3D800020:x} {DATA:x}", 0x3DC00020  # str q0, [x1]; ldr q0, [x1]
+    same, other = (
+        int(run_trace(trace_program, page, [store, f"{load:x} {address:x}"], 1000)[-1]) / 1000
+        for address in (DATA, DATA + 512)
+    )
+    assert same == pytest.approx(9, rel=0.02)  # five from store to load, and what a load takes
+    assert other < 3
 
 
 def test_a_stream_is_prefetched(trace_program: Path) -> None:
@@ -170,14 +181,22 @@ def made_up_counts() -> Counts:
 
 def test_time_follows_clock_threads_and_bandwidth() -> None:
     board = BOARDS["rpi3b"]
-    pure = Parameters(latency_ns=100, bandwidth=1e6, sync_us=0, sharpness=4)
+    pure = Parameters(latency=100 / 166, bandwidth=1e6, sync_us=0, sharpness=4)
     one, four = (milliseconds(made_up_counts(), board, threads, pure) for threads in (1, 4))
     # 120 cycles to DRAM: a tenth of the way from the first world to the second.
     assert one == pytest.approx((1.1e6 + 1.4e6) / 1.2e6, rel=1e-6)
     assert four == pytest.approx(one / 4, rel=1e-6)
-    bound = Parameters(latency_ns=100, bandwidth=1, sync_us=50, sharpness=50)
+    bound = Parameters(latency=100 / 166, bandwidth=1, sync_us=50, sharpness=50)
     slow = milliseconds(made_up_counts(), board, 4, bound)
-    assert slow == pytest.approx(1.1e6 / 1.2e6 / 4 + 2e5 * 64 / 2.6e6 + 0.5, rel=0.02)
+    assert slow == pytest.approx(1.1e6 / 1.2e6 / 4 + 2e5 * 64 / 2.1e6 + 0.5, rel=0.02)
+
+
+def test_only_the_needed_worlds_are_followed() -> None:
+    worlds = [(512, 80), (512, 160), (512, 320), (256, 160)]
+    fitted = Parameters(latency=1, bandwidth=1, sync_us=0, sharpness=2)
+    assert needed_worlds(worlds, BOARDS["zero2w"], fitted) == [(512, 160), (512, 320)]
+    assert needed_worlds(worlds, BOARDS["zero2w"], Parameters(0.5, 1, 0, 2)) == [(512, 80), (512, 160)]
+    assert needed_worlds(worlds, BOARDS["rk3328"], fitted) == worlds
 
 
 def test_counts_survive_a_file(tmp_path: Path) -> None:
@@ -193,8 +212,12 @@ def test_counts_survive_a_file(tmp_path: Path) -> None:
 
 def test_the_calibration_says_how_good_it_is() -> None:
     found = calibration()
-    assert 0 < found.median < found.p90 < 100 and found.count > 100
-    assert "Forecasts, not measurements" in found.sentence()
+    for errors in (found.left_out, found.left_out_nets):
+        assert 0 < errors.median < errors.p90 < 100 and errors.forecasts > 100
+    assert "Forecasts, not measurements" in found.sentences(["rpi3b"])
+    assert "left out of the fit" in found.sentences(["rpi3b"]) and "same board" not in found.sentences(["rpi3b"])
+    assert "same board (zero2w 1." in found.sentences(["zero2w"])
+    assert found.pace("rpi3b") == 1 and found.pace("rpi4b") == found.own_pace["rpi4b-1.8"]
 
 
 def test_unknown_board_lists_the_boards(capsys: pytest.CaptureFixture[str]) -> None:

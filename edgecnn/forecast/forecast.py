@@ -15,7 +15,7 @@ from edgecnn.forecast import instrument
 from edgecnn.forecast.boards import Board, find_board
 from edgecnn.forecast.calibration import calibration
 from edgecnn.forecast.counts import Counts
-from edgecnn.forecast.timing import milliseconds
+from edgecnn.forecast.timing import milliseconds, needed_worlds
 
 MIB = 1 << 20
 # What the operating system and Python keep for themselves.
@@ -65,13 +65,21 @@ def forecast(
     with tempfile.TemporaryDirectory(prefix="edgecnn-forecast-") as folder:
         program, steps = compile_for_arm(model, weights, Path(folder))
         for core in dict.fromkeys(board.core for board in chosen.values()):
+            needed = {
+                world
+                for board in chosen.values()
+                if board.core == core
+                for world in needed_worlds(instrument.WORLDS[core], board, calibration().parameters)
+            }
+            worlds = [world for world in instrument.WORLDS[core] if world in needed]
             skip = 0 if memory < SMALL_MIB * MIB else 1
             command = [str(instrument.runner()), str(program), "--loops", "2"]
-            counts[core] = instrument.run(command, core, steps, skip)
+            counts[core] = instrument.run(command, core, steps, skip, worlds=worlds)
     found = []
     for name, count in pairs:
         board = chosen[name]
         time = milliseconds(counts[board.core], board, count, calibration().parameters)
+        time *= calibration().pace(name)
         found.append(Forecast(model, name, count, time))
     return found
 
@@ -112,11 +120,12 @@ def command(
     found = [row for model, weights in models for row in forecast(str(model), boards, threads, weights)]
     if target != "-":
         print(table(found))
-        print(calibration().sentence())
+        print(calibration().sentences(dict.fromkeys(row.board for row in found)))
     if target:
         rows = [{**asdict(row), "fps": row.fps} for row in found]
-        errors = {"median_percent": calibration().median, "p90_percent": calibration().p90}
-        text = json.dumps({"kind": "forecast", "left_out_error": errors, "forecasts": rows}, indent=2) + "\n"
+        errors = {"boards": calibration().left_out, "nets": calibration().left_out_nets}
+        percent = {f"left_out_{kind}": error._asdict() for kind, error in errors.items()}
+        text = json.dumps({"kind": "forecast", "errors_percent": percent, "forecasts": rows}, indent=2) + "\n"
         if target == "-":
             sys.stdout.write(text)
         else:

@@ -31,7 +31,7 @@ WORLDS: dict[str, list[tuple[int, int]]] = {
     "cortex-a72": [(1024, 100), (1024, 200), (1024, 400)],
 }
 
-# Main ID register, and what the kernel says of a core: libraries choose kernels by them.
+# Main ID register and first-level caches: what libraries choose kernels by.
 MIDR = {"cortex-a53": 0x410FD034, "cortex-a72": 0x410FD083}
 L1_KIB = {"cortex-a53": 32, "cortex-a72": 32}
 
@@ -43,6 +43,7 @@ def run(
     skip: int = 1,
     root: Optional[Path] = None,
     guest: Optional[Mapping[str, str]] = None,
+    worlds: Optional[Sequence[tuple[int, int]]] = None,
 ) -> Counts:
     """Runs a program on a modelled core and returns the counts of its last marked frame.
 
@@ -60,26 +61,28 @@ def run(
         Folder with the libraries of the program; the ``/proc`` and ``/sys`` of a board are put there.
     guest : mapping, optional
         Further environment variables of the program.
+    worlds : sequence of (int, int), optional
+        Those to follow; default: all of `WORLDS`.
 
     Raises
     ------
     BackendError
         QEMU or a compiler is missing, or the program failed.
     """
-    plugin = build_plugin()
+    plugin, worlds = build_plugin(), worlds or WORLDS[core]
     with tempfile.TemporaryDirectory(prefix="edgecnn-forecast-") as folder:
         report = Path(folder) / "report"
         emulated = _board_files(Path(folder) / "root", core, root)
-        worlds = "+".join(f"{kib}:{dram}" for kib, dram in WORLDS[core])
+        followed = "+".join(f"{kib}:{dram}" for kib, dram in worlds)
         page = HERE / "cores" / f"{core}.txt"
-        options = f"{plugin},core={page},worlds={worlds},skip={skip},report={report}"
+        options = f"{plugin},core={page},worlds={followed},skip={skip},report={report}"
         environment = [part for key, value in (guest or {}).items() for part in ("-E", f"{key}={value}")]
         line = [qemu(), "-cpu", core, "-L", str(emulated), *environment, "-plugin", options, *command]
         done = subprocess.run(line, capture_output=True, text=True)
         if done.returncode != 0 or not report.exists():
             problem = (done.stderr or done.stdout).strip().splitlines()
             raise BackendError(f"{command[0]} under {QEMU} failed: {problem[-1] if problem else done.returncode}")
-        return parse_report(report.read_text(), core, steps, WORLDS[core]).grouped()
+        return parse_report(report.read_text(), core, steps, worlds).grouped()
 
 
 def qemu() -> str:

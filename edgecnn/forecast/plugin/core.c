@@ -15,9 +15,9 @@ struct number {
 static const struct number kNumbers[] = {
 #define N(field) \
   { #field, offsetof(struct core, field) }
-    N(out_of_order), N(width),  N(reorder),     N(queue),   N(mispredict), N(address),
-    N(base),         N(l1_kib), N(l1_ways),     N(l2_ways), N(l2_latency), N(outstanding),
-    N(prefetch),     N(tlb),    N(tlb_latency), N(tlb2),    N(walk),
+    N(out_of_order), N(width),   N(reorder),     N(queue),      N(mispredict),  N(address),  N(base),
+    N(l1_kib),       N(l1_ways), N(l2_ways),     N(l2_latency), N(outstanding), N(prefetch), N(forward),
+    N(write_buffer), N(tlb),     N(tlb_latency), N(tlb2),       N(walk),
 #undef N
 };
 
@@ -84,7 +84,7 @@ static bool read_line(struct core* core, int count, char* const* word, bool* see
   if (strcmp(key, "class") == 0 && count == 7 && classes(word[1], first)) {
     struct timing timing = {atoi(word[2]), atoi(word[3]), atoi(word[4]), atoi(word[5]), 0};
     if (!pipe_set(core, word[6], &timing.pipes) || timing.latency < 0 || timing.parts < 1 ||
-        timing.cycles < 1)
+        timing.parts > MAX_PARTS || timing.cycles < 1)
       return false;
     for (int k = 0; k < CLASS_COUNT; ++k) {
       if (first[k]) {

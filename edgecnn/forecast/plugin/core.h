@@ -4,10 +4,10 @@
 
 #include "instruction.h"
 
-enum { MAX_PIPES = 16 };
+enum { MAX_PIPES = 16, MAX_PARTS = 8 };
 
 struct timing {
-  int latency;     // cycles from issue to the result
+  int latency;     // cycles from issue (of the last part) to the result
   int accumulate;  // the same to the accumulator of the next of its kind
   int parts;       // micro-operations
   int cycles;      // for which each keeps its pipe
@@ -24,8 +24,10 @@ struct core {
   int address;     // latency of integer arithmetic into an address (in order)
   int base;        // latency of the base that an access writes back
   int l1_kib, l1_ways, l2_ways, l2_latency;
-  int outstanding;  // misses of the first level at one time
-  int prefetch;     // lines ahead of a stream
+  int outstanding;   // misses of the first level at one time
+  int prefetch;      // lines ahead of a stream
+  int forward;       // cycles from a store to a load of the same data
+  int write_buffer;  // lines that stores may wait for at one time
   int tlb, tlb_latency, tlb2, walk;
   int pipe_count;
   char pipe_names[MAX_PIPES][8];

@@ -60,9 +60,13 @@ void step_in_order(struct pipeline* p, const struct core* core, const struct eve
   for (int k = 0; k < core->pipe_count; ++k) {
     if (timing->pipes >> k & 1 && cycles > 1) p->pipe_free[k] = time + (uint64_t)cycles;
   }
-  uint64_t arrival = 0;
+  uint64_t arrival = i->loads && event->address ? stored_data(p, event, time) : 0;
   for (int k = 0; k < event->touch_count; ++k) {
     arrival = later(arrival, world_ready(&p->world, core, &event->touches[k], time));
+  }
+  if (i->stores && event->address) {
+    remember_store(p, event, time + (uint64_t)core->forward);
+    if (arrival > time) p->not_before = later(p->not_before, write_buffer(p, core, arrival));
   }
   const int data = i->write_count - i->writes_back;
   for (int k = 0; k < data; ++k) {

@@ -8,14 +8,14 @@
 // Classes of instructions that a core treats alike; the page of a core (cores/*.txt) has a row for each. _d
 // is a scalar or a vector of up to 64 bits, _q one of 128; simdacc adds to its target, simdmac multiplies
 // too, long multiplies to twice the width, dot is a dot product, ins puts a general register into a lane.
-#define CLASSES(X)                                                                                      \
-  X(nop)                                                                                                \
-  X(alu) X(mul) X(div) X(branch) X(load) X(load_pair) X(loadv_d) X(loadv_q) X(loadv_2q) X(loadv_4q)     \
-      X(load_struct) X(store) X(store_pair) X(storev_d) X(storev_q) X(storev_2q) X(storev_4q)           \
-          X(store_struct) X(fma_d) X(fma_q) X(fadd_d) X(fadd_q) X(fmul_d) X(fmul_q) X(fdiv_d) X(fdiv_q) \
-              X(simd_d) X(simd_q) X(simdmul_d) X(simdmul_q) X(simdmac_d) X(simdmac_q) X(simdacc_d)      \
-                  X(simdacc_q) X(dot_d) X(dot_q) X(long) X(perm_d) X(perm_q) X(ins) X(to_v) X(from_v)   \
-                      X(fcmp) X(system)
+#define CLASSES(X)                                                                                          \
+  X(nop)                                                                                                    \
+  X(alu)                                                                                                    \
+  X(mul) X(div) X(branch) X(load) X(load_pair) X(loadv_d) X(loadv_q) X(loadv_2q) X(loadv_4q) X(load_struct) \
+      X(store) X(store_pair) X(storev_d) X(storev_q) X(storev_2q) X(storev_4q) X(store_struct) X(fma_d)     \
+          X(fma_q) X(fadd_d) X(fadd_q) X(fmul_d) X(fmul_q) X(fdiv_d) X(fdiv_q) X(simd_d) X(simd_q)          \
+              X(simdmul_d) X(simdmul_q) X(simdmac_d) X(simdmac_q) X(simdacc_d) X(simdacc_q) X(dot_d)        \
+                  X(dot_q) X(long) X(perm_d) X(perm_q) X(ins) X(to_v) X(from_v) X(fcmp) X(system)
 
 enum class {
 #define X(name) C_##name,

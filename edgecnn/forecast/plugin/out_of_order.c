@@ -54,21 +54,33 @@ void step_out_of_order(struct pipeline* p, const struct core* core, const struct
     if (i->stores && k >= i->address_reads) continue;  // data wait in the store buffer
     time = later(time, ready);
   }
-  uint64_t issue = time;
+  uint64_t issue = time, issues[MAX_PARTS] = {time};
   for (int part = 0; part < timing->parts && timing->pipes; ++part) {
-    issue = later(issue, schedule(p, timing->pipes, time, timing->cycles));
+    issues[part] = schedule(p, timing->pipes, time, timing->cycles);
+    issue = later(issue, issues[part]);
   }
   p->queue[line][p->next_queue[line]] = issue;
   p->next_queue[line] = (p->next_queue[line] + 1) % core->queue;
 
-  uint64_t arrival = 0;
+  uint64_t arrival = i->loads && event->address ? stored_data(p, event, issue) : 0;
   for (int k = 0; k < event->touch_count; ++k) {
     arrival = later(arrival, world_ready(&p->world, core, &event->touches[k], issue));
   }
   uint64_t finish = issue + (uint64_t)timing->latency;
   if (i->loads && arrival) finish = later(finish, arrival + (uint64_t)timing->latency - 1);
+  if (i->stores && event->address) {
+    uint64_t written = issue;
+    for (int k = i->address_reads; k < i->read_count; ++k) written = later(written, p->ready[i->reads[k]]);
+    remember_store(p, event, written + (uint64_t)core->forward);
+    finish = later(finish, written);
+    if (arrival > issue) finish = later(finish, write_buffer(p, core, arrival));
+  }
   const int data = i->write_count - i->writes_back;
-  for (int k = 0; k < data; ++k) p->ready[i->writes[k]] = finish;
+  for (int k = 0; k < data; ++k) {
+    // Each register of a long load has a part of its own.
+    const bool own = i->loads && !arrival && data == timing->parts;
+    p->ready[i->writes[k]] = own ? issues[k] + (uint64_t)timing->latency : finish;
+  }
   if (i->writes_back) p->ready[i->writes[data]] = issue + (uint64_t)core->base;
 
   if (finish > p->now) {

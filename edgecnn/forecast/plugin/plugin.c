@@ -63,7 +63,8 @@ static void finish(struct block* block, uint64_t next) {
     const struct instruction* i = &block->instructions[k];
     struct event event = {.instruction = i};
     if (block->addresses[k]) {
-      event.touch_count = memory_touch(block->addresses[k], i->bytes, i->stores, event.touches);
+      event.address = block->addresses[k];
+      event.touch_count = memory_touch(event.address, i->bytes, i->stores, event.touches);
       block->addresses[k] = 0;
     }
     if (i->class == C_branch) {
