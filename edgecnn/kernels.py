@@ -235,6 +235,11 @@ def tanh(x: np.ndarray) -> np.ndarray:
     return activate(x, "tanh")
 
 
+def step(x: np.ndarray) -> np.ndarray:
+    """1 where x > 0, else 0"""
+    return activate(x, "step")
+
+
 def clip(x: np.ndarray, low: float, high: float) -> np.ndarray:
     """min(max(x, low), high)"""
     return activate(x, Function("clip", low, high))

@@ -78,6 +78,7 @@ def test_pools() -> None:
         (kernels.selu, lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))),
         (kernels.sigmoid, lambda x: 1 / (1 + np.exp(-x))),
         (kernels.tanh, np.tanh),
+        (kernels.step, lambda x: x > 0),
         (kernels.hard_sigmoid, lambda x: np.clip(0.2 * x + 0.5, 0, 1)),
         (kernels.hard_swish, lambda x: x * np.clip(x + 3, 0, 6) / 6),
         (kernels.hard_tanh, lambda x: np.clip(x, -1, 1)),

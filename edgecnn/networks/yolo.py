@@ -111,15 +111,10 @@ def yolov2(size: int, classes: int, anchors: str) -> str:
     return text + conv(1024, 3) + region(classes, anchors)
 
 
-def yolov2_tiny(
-    classes: int, anchors: str, last: int, size: int = 416, norm: bool = True, strided: bool = False
-) -> str:
-    """Tiny-YOLOv2: 416 -> 13; *strided* convolutions instead of pools are a variant of the simplification study."""
-    text = net(size)
-    for i in range(5):
-        text += conv(16 << i, 3, 2, norm) if strided else conv(16 << i, 3, norm=norm) + pool()
-    text += conv(512, 3, norm=norm) + ("" if strided else pool(1))
-    return text + conv(1024, 3, norm=norm) + conv(last, 3, norm=norm) + region(classes, anchors)
+def yolov2_tiny(classes: int, anchors: str, last: int) -> str:
+    """Tiny-YOLOv2: 416 -> 13, *last* filters in the last 3x3 convolution."""
+    text = net(416) + "".join(conv(16 << i, 3) + pool() for i in range(5)) + conv(512, 3) + pool(1)
+    return text + conv(1024, 3) + conv(last, 3) + region(classes, anchors)
 
 
 def yolov3() -> str:
@@ -174,17 +169,21 @@ def yolo_lite(
     pools: str = "22222",
     linear_layers: Sequence[int] = (),
     dropout: Sequence[int] = (),
+    strided: bool = False,
 ) -> str:
     """YOLO-LITE (Huang et al. 2018) and its trials.
 
-    *filters* of the 3x3 convolutions; *pools* has the stride of the pool behind each, "-" for none (missing ones too);
-    layers of *linear_layers* have no activation, behind those of *dropout* stands [dropout].
+    *filters* of the 3x3 convolutions; *pools* has the strides of the pools behind the first ones;
+    layers of *linear_layers* have no activation, behind those of *dropout* stands [dropout]. *strided*: convolutions of
+    stride 2 instead of pools.
     """
     text = net(size)
     for i, count in enumerate(filters):
-        text += conv(count, 3, norm=norm, activation="linear" if i in linear_layers else "leaky")
-        if i < len(pools) and pools[i] != "-":
-            text += pool(int(pools[i]))
+        stride = int(pools[i]) if i < len(pools) else 0
+        activation = "linear" if i in linear_layers else "leaky"
+        text += conv(count, 3, stride if strided and stride else 1, norm, activation)
+        if stride and not strided:
+            text += pool(stride)
         if i in dropout:
             text += section("dropout", probability=0.5)
     return text + region(classes, anchors)

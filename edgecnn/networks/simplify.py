@@ -1,0 +1,264 @@
+"""What each simplification of Tiny-YOLOv2 buys: ``python -m edgecnn.networks.simplify``.
+
+The way from Tiny-YOLOv2 to YOLO-LITE, one change at a time: fewer layers, no batch norm, convolutions of stride 2
+instead of pools, half the input, and MobileNet's trunk instead. For each network: MFLOP, parameters, memory on the
+native backend, and frames per second of the inference alone on each backend, measured in turns.
+
+With ``--weights FOLDER`` the networks whose published weights lie there are trained ones, and with ``--voc FOLDER``
+(JPEGImages and Annotations, as VOC has them) their mAP at IoU .5 and the AP of persons are measured, beside those of
+the detectors without a network. The others have random weights: they are timed only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edgecnn.benchmark.measure import Job, measure, statistics
+from edgecnn.classical import CLASSICAL
+from edgecnn.cli import count, guarded
+from edgecnn.detector import Detector
+from edgecnn.errors import InputError, MissingDependency
+from edgecnn.evaluate.average_precision import ClassBoxes, average_precision
+from edgecnn.graph.cost import mflop, parameters
+from edgecnn.importers import import_model
+from edgecnn.networks import yolo
+from edgecnn.predictor import required_memory
+
+PERSON = "person"
+Picture = tuple[Path, list[tuple[str, tuple[float, ...], bool]]]  # file; label, box and "difficult" of each object
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A network of the study."""
+
+    name: str
+    cfg: str  # its text; "" where it lies beside the weights
+    trained: str = ""  # stem of a published weights file
+
+
+VARIANTS = (
+    Variant("Tiny-YOLOv2", yolo.yolov2_tiny(20, yolo.VOC_ANCHORS, 1024)),
+    Variant("fewer layers", yolo.yolo_lite(size=416, norm=True)),
+    Variant("no batch norm", yolo.yolo_lite(size=416), "tiny-yolov2-trial10"),
+    Variant("stride for pools", yolo.yolo_lite(size=416, strided=True)),
+    Variant("input of 300", yolo.yolo_lite(size=300), "tiny-yolov2-trial9"),
+    Variant("half input: YOLO-LITE", yolo.yolo_lite(), "tiny-yolov2-trial3-noBatch"),
+    Variant("YOLO-LITE, batch norm", yolo.yolo_lite(norm=True), "tiny-yolov2-trial3"),
+    Variant("YOLO-LITE, stride", yolo.yolo_lite(strided=True)),
+    Variant("MobileNet trunk", yolo.mobilenet_yolo(416)),
+    Variant("MobileNet trunk, half", yolo.mobilenet_yolo(224)),
+    Variant("MobileNetV2-YOLOv3-Nano", "", "MobileNetV2-YOLOv3-Nano-voc"),
+)
+
+
+@dataclass
+class Row:
+    """What was found of a variant, or of a detector without a network."""
+
+    name: str
+    size: int = 0
+    mflop: float = 0.0
+    params: int = 0
+    memory: float = 0.0  # MiB
+    fps: dict[str, float] = field(default_factory=dict)  # by backend
+    mean_ap: float | None = None
+    person: float | None = None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the study; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m edgecnn.networks.simplify", description="Times Tiny-YOLOv2 and its simplifications."
+    )
+    parser.add_argument("--backend", default="native,onnxruntime,tflite", help="default: %(default)s")
+    parser.add_argument("--threads", type=count, default=1, help="default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=2.0, help="time for each network and backend (%(default)s)")
+    parser.add_argument("--weights", type=Path, metavar="FOLDER", help="published .weights files, in any subfolder")
+    parser.add_argument("--voc", type=Path, metavar="FOLDER", help="pictures to measure the accuracy on")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write a plot (.png or .svg); needs matplotlib")
+    options = parser.parse_args(arguments)
+    return guarded("edgecnn.networks.simplify", lambda: run(options))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measures, prints the table, and plots."""
+    backends = options.backend.split(",")
+    pictures = read_voc(options.voc) if options.voc else []
+    draw = _plotter(options.plot) if options.plot else None
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for variant in VARIANTS:
+            files = _files(variant, options.weights, Path(folder))
+            if files is not None:
+                rows.append(_measured(variant.name, *files, backends, options, pictures))
+    if pictures:
+        people = [name for name, (label, _) in CLASSICAL.items() if label == PERSON]
+        rows += [_classical(name, pictures, options.threads) for name in people]
+    _progress("")
+    print(table(rows, backends))
+    if pictures:
+        print(f"accuracy: {len(pictures)} pictures of {options.voc}, IoU .5, every-point AP, native backend")
+    if draw:
+        draw(rows, backends)
+    return 0
+
+
+def _files(variant: Variant, weights: Path | None, folder: Path) -> tuple[Path, str] | None:
+    """The .cfg and the weights of a variant; None where it is known by its files only, and they are absent."""
+    found = sorted(weights.rglob(f"{variant.trained}.weights")) if weights and variant.trained else []
+    if not variant.cfg:
+        return (found[0].with_suffix(".cfg"), str(found[0])) if found else None
+    path = folder / f"{variant.trained or variant.name.replace(' ', '-')}.cfg"
+    path.write_text(variant.cfg, encoding="utf-8")
+    return path, str(found[0]) if found else "random"
+
+
+def _measured(
+    name: str,
+    cfg: Path,
+    weights: str,
+    backends: Sequence[str],
+    options: argparse.Namespace,
+    pictures: Sequence[Picture],
+) -> Row:
+    _progress(name)
+    graph = import_model(cfg, weights)
+    row = Row(name, graph.input_specs[0].shape[2], mflop(graph), parameters(graph))
+    row.memory = sum(required_memory(cfg, weights, threads=options.threads).values()) / (1 << 20)
+    jobs = [Job(str(cfg), weights, backend, options.threads) for backend in backends]
+    for result in measure(jobs, options.seconds, progress=lambda text: _progress(f"{name}: {text}")):
+        if result.error:
+            raise InputError(f"{name} on {result.job.backend}: {result.error}")
+        if not result.agrees:
+            raise InputError(f"{name} on {result.job.backend}: its outputs differ from {backends[0]}'s")
+        row.fps[result.job.backend] = statistics(result.times["inference"])["fps"]
+    if pictures and weights != "random":
+        _progress(f"{name}: accuracy")
+        with Detector(cfg, weights, conf=0.005, backend="native") as detector:
+            found = average_precisions(detector, pictures)
+        row.mean_ap, row.person = float(np.mean(list(found.values()))), found.get(PERSON)
+    return row
+
+
+def _classical(name: str, pictures: Sequence[Picture], threads: int) -> Row:
+    """A detector without a network: persons, and frames per second of the pictures as they are."""
+    _progress(name)
+    times: list[float] = []
+    try:
+        detector = Detector(name, conf=0.0, threads=threads)
+    except MissingDependency as error:
+        raise MissingDependency(f"{error}, or leave out --voc") from None
+    found = average_precisions(detector, pictures, times)
+    return Row(name, fps={"OpenCV": statistics(times)["fps"]}, person=found.get(PERSON))
+
+
+def read_voc(folder: Path) -> list[Picture]:
+    """The pictures of a folder in VOC's layout."""
+    pictures = []
+    for file in sorted((folder / "Annotations").glob("*.xml")):
+        try:
+            root = ElementTree.parse(file).getroot()
+            objects = [
+                (
+                    item.findtext("name", ""),
+                    tuple(float(item.findtext(f"bndbox/{side}", "")) for side in ("xmin", "ymin", "xmax", "ymax")),
+                    item.findtext("difficult", "0").strip() == "1",
+                )
+                for item in root.iter("object")
+            ]
+        except (ElementTree.ParseError, ValueError) as error:
+            raise InputError(f"{file}: {error}") from error
+        pictures.append((folder / "JPEGImages" / f"{file.stem}.jpg", objects))
+    if not pictures:
+        raise InputError(f"{folder}: no Annotations/*.xml here")
+    return pictures
+
+
+def average_precisions(
+    detector: Detector, pictures: Sequence[Picture], times: list[float] | None = None
+) -> dict[str, float]:
+    """AP at IoU .5 of each class that occurs; milliseconds of each picture go into *times*."""
+    classes: dict[str, ClassBoxes] = {}
+    for path, objects in pictures:
+        for label, box, difficult in objects:
+            classes.setdefault(label, ClassBoxes()).add_truth(path, box, difficult)
+        result = detector(path)
+        for found in result:
+            classes.setdefault(found.name, ClassBoxes()).add_found(path, found.xyxy, found.conf)
+        if times is not None:
+            times.append(result.speed["inference"])
+    values = {label: average_precision(boxes) for label, boxes in classes.items()}
+    return {label: value for label, value in values.items() if value is not None}
+
+
+def table(rows: Sequence[Row], backends: Sequence[str]) -> str:
+    """The rows as text."""
+    heads = "".join(f"{'fps ' + backend:>17}" for backend in backends)
+    lines = [f"{'network':<25}{'input':>6}{'MFLOP':>9}{'params':>10}{'MiB':>7}{heads}{'mAP':>7}{'person':>8}"]
+    for row in rows:
+        fps = "".join(f"{row.fps[b]:>17.1f}" if b in row.fps else f"{'':>17}" for b in backends)
+        if "OpenCV" in row.fps:
+            fps = f"{row.fps['OpenCV']:>17.1f}{'':>{17 * (len(backends) - 1)}}"
+        sizes = f"{row.size:>6}{row.mflop:>9.1f}{row.params:>10}{row.memory:>7.1f}" if row.size else f"{'':>32}"
+        accuracy = "".join(
+            f"{'-' if v is None else format(v, '.3f'):>{n}}" for v, n in ((row.mean_ap, 7), (row.person, 8))
+        )
+        lines.append(f"{row.name:<25}{sizes}{fps}{accuracy}")
+    return "\n".join(lines)
+
+
+def _plotter(path: Path) -> Callable[[Sequence[Row], Sequence[str]], None]:
+    """What draws the plot; found missing before minutes of measuring."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingDependency.for_extra("matplotlib", "plot", "--plot") from None
+
+    def draw(rows: Sequence[Row], backends: Sequence[str]) -> None:
+        nets = [row for row in rows if row.size]
+        names = [f"{row.name} ({row.size})  {i}" for i, row in enumerate(nets, 1)]
+        figure = Figure(figsize=(12, 5), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+        height = 0.8 / len(backends)
+        for i, backend in enumerate(backends):
+            places = np.arange(len(nets)) + (i - (len(backends) - 1) / 2) * height
+            left.barh(places, [row.fps[backend] for row in nets], height, label=backend)
+        for i, row in enumerate(nets):
+            if row.mean_ap is not None:
+                left.text(max(row.fps.values()), i, f"  mAP {row.mean_ap:.2f}", va="center")
+        left.set_yticks(np.arange(len(nets)), names)
+        left.invert_yaxis()
+        left.margins(x=0.1)
+        left.set_xlabel("frames per second, inference alone")
+        left.legend(loc="lower right")
+        x, y = [row.mflop for row in nets], [row.fps[backends[0]] for row in nets]
+        right.scatter(x, y)
+        for i, place in enumerate(zip(x, y), 1):
+            right.annotate(str(i), place, (4, 4), textcoords="offset points")
+        right.set(xscale="log", yscale="log", xlabel="MFLOP", ylabel=f"frames per second on {backends[0]}")
+        right.xaxis.set_minor_formatter("")
+        right.yaxis.set_minor_formatter("")
+        right.grid(True, which="both", alpha=0.3)
+        figure.savefig(path)
+        print(f"{path}: written")
+
+    return draw
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
