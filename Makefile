@@ -1,13 +1,14 @@
 # make demo    build into .venv, find the digits on the shipped picture, write demo/demo.png
 # make test    build, then run all tests (those on ARM too where cross compiler and QEMU are installed)
 # make wheels  wheels for 64-bit ARM boards into dist/ (docs/arm.md)
+# make test-arm  tests from the installed wheel on emulated boards (docs/arm.md)
 # make check   style, types, formatting
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(shell find csrc -type f)
 
-.PHONY: demo test wheels check format clean
+.PHONY: demo test test-arm wheels check format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/edgecnn detect models/demo.png --model digits --boxes --save demo
@@ -17,6 +18,9 @@ test: $(VENV)/.dev
 
 wheels:
 	$(PYTHON) docker/wheels.py
+
+test-arm:
+	$(PYTHON) docker/suite.py $(ARM)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -15,13 +15,11 @@ FOLDER = REPOSITORY / "build" / "sysroot"
 MIRROR = os.environ.get("MIRROR", "http://deb.debian.org/debian")
 
 
-def extract(release: str, arch: str, packages: list[str]) -> Path:
-    """The files of packages and of all that they depend on; nothing is installed, so none of it need run here."""
-    return make(f"{release}-{arch}", release, arch, packages, "extract")
+def extract(name: str, release: str, arch: str, packages: list[str]) -> Path:
+    """FOLDER/name, with the files of packages and of all that they depend on.
 
-
-def make(name: str, release: str, arch: str, packages: list[str], variant: str) -> Path:
-    """mmdebstrap into FOLDER/name, if it is not there."""
+    Nothing is installed, so none of it need run here; what packages do when they are installed is not done.
+    """
     root = FOLDER / name
     if root.exists():
         return root
@@ -29,7 +27,7 @@ def make(name: str, release: str, arch: str, packages: list[str], variant: str) 
         raise FileNotFoundError("mmdebstrap is not installed")
     FOLDER.mkdir(parents=True, exist_ok=True)
     unfinished = FOLDER / f".{name}.{os.getpid()}"
-    command = ["mmdebstrap", f"--variant={variant}", f"--arch={arch}", f"--include={','.join(packages)}"]
+    command = ["mmdebstrap", "--variant=extract", f"--arch={arch}", f"--include={','.join(packages)}"]
     result = subprocess.run([*command, release, str(unfinished), MIRROR], capture_output=True, text=True)
     if result.returncode != 0:
         raise RuntimeError(f"{' '.join(result.args)}: {result.stderr[-2000:]}")

@@ -26,8 +26,8 @@ import sysroot
 
 # Which Debian release, hence Raspberry Pi OS, has which Python.
 RELEASES = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie"}
-OLDEST = "bullseye"
-COMPILER = ["libc6-dev", "libstdc++-10-dev"]
+OLDEST = "3.9"
+COMPILER = ["libc6-dev", "libstdc++-10-dev"]  # of its release
 DEBIAN_ARCH = {"aarch64": "arm64"}
 TRIPLET = {"aarch64": "aarch64-linux-gnu"}
 # What each manylinux_2_N allows at most of libstdc++, as PEP 600 asks: what the distributions with that glibc have.
@@ -46,19 +46,21 @@ def tools() -> Path:
     return python
 
 
+def libraries(version: str, arch: str) -> Path:
+    """What of the release with this Python wheels are built against: its headers; of the oldest, C and C++ too."""
+    release = RELEASES[version]
+    packages = [f"libpython{version}-dev", *(COMPILER if version == OLDEST else [])]
+    return sysroot.extract(f"{release}-{arch}", release, DEBIAN_ARCH[arch], packages)
+
+
 def headers(version: str, arch: str) -> Path:
     """The headers of a Python, with the pyconfig.h of the architecture in its place."""
-    root = sysroot.extract(RELEASES[version], DEBIAN_ARCH[arch], [f"libpython{version}-dev", *extra(version)])
+    root = libraries(version, arch)
     folder = sysroot.FOLDER / f"python{version}-{arch}"
     if not folder.exists():
         shutil.copytree(root / f"usr/include/python{version}", folder)
         shutil.copy(root / f"usr/include/{TRIPLET[arch]}/python{version}/pyconfig.h", folder)
     return folder
-
-
-def extra(version: str) -> list[str]:
-    """One sysroot serves as both where the oldest release is also the Python's."""
-    return COMPILER if RELEASES[version] == OLDEST else []
 
 
 def manylinux(library: Path, arch: str) -> str:
@@ -79,7 +81,7 @@ def manylinux(library: Path, arch: str) -> str:
 def build(version: str, arch: str, out: Path) -> Path:
     """One wheel; the library is compiled once for all Pythons."""
     python = tools()
-    base = sysroot.extract(OLDEST, DEBIAN_ARCH[arch], ["libpython3.9-dev", *COMPILER])
+    base = libraries(OLDEST, arch)
     suffix = f".cpython-{version.replace('.', '')}-{TRIPLET[arch]}.so"
     run = [str(python), "-m", "pybind11", "--cmakedir"]
     pybind11 = subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()

@@ -1,4 +1,7 @@
-"""The NEON build on emulated boards: kernel tests and whole models under QEMU, on the cores that people have.
+"""The NEON build on emulated boards: C++ tests and whole models under QEMU, on the cores that people have.
+
+These are static programs, quick to build and to start. The Python suite runs from an installed wheel by `make test-arm`
+(docker/suite.py).
 
 Needs Debian's g++-aarch64-linux-gnu and qemu-user. Without them the tests skip, unless EDGECNN_REQUIRE_ARM is set, as
 it is in CI: then their absence is a failure. Emulated time says nothing about speed.
