@@ -238,6 +238,11 @@ def test_too_large_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
         forecast.forecast("model.onnx", ["zero2w"], [1])
 
 
+def test_an_unwritable_output_is_known_before_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--board", "rpi3b", "--json", str(tmp_path / "no" / "file.json"), "model.onnx"]) != 0
+    assert "cannot be written" in capsys.readouterr().err
+
+
 def test_no_qemu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(instrument.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(instrument.shutil, "which", lambda name: None)

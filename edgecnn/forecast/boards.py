@@ -76,6 +76,6 @@ def find_board(name: str) -> Board:
     """The board of that name; InputError with the names of all where there is none."""
     board: Optional[Board] = BOARDS.get(name.lower())
     if board is None:
-        rows = "\n".join(f"  {key:<11} {value.title}, {value.ghz} GHz" for key, value in BOARDS.items())
-        raise InputError(f"--board {name}: unknown; the boards are\n{rows}")
+        known = "; ".join(f"{key}: {value.title}, {value.ghz} GHz" for key, value in BOARDS.items())
+        raise InputError(f"--board {name}: unknown; choose of {known}")
     return board

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +18,8 @@ from edgecnn.forecast.timing import milliseconds, needed_worlds
 MIB = 1 << 20
 # What the operating system and Python keep for themselves.
 SYSTEM_MIB = 128
-# Of a model this small, caches keep something from frame to frame: its first frame is followed, too.
+# Of a model this small, caches keep something from frame to frame: its second frame is what counts. Larger ones pass
+# through the caches once a frame, so that the first is like any other.
 SMALL_MIB = 8
 
 
@@ -61,6 +60,7 @@ def forecast(
     if not pairs:
         raise InputError(f"--threads {','.join(map(str, threads))}: {', '.join(chosen)} has not so many cores")
     memory = check_memory(model, weights, chosen, max(count for _, count in pairs))
+    instrument.qemu()  # before anything is built
     counts: dict[str, Counts] = {}
     with tempfile.TemporaryDirectory(prefix="edgecnn-forecast-") as folder:
         program, steps = compile_for_arm(model, weights, Path(folder))
@@ -72,9 +72,9 @@ def forecast(
                 for world in needed_worlds(instrument.WORLDS[core], board, calibration().parameters)
             }
             worlds = [world for world in instrument.WORLDS[core] if world in needed]
-            skip = 0 if memory < SMALL_MIB * MIB else 1
-            command = [str(instrument.runner()), str(program), "--loops", "2"]
-            counts[core] = instrument.run(command, core, steps, skip, worlds=worlds)
+            frames = 2 if memory < SMALL_MIB * MIB else 1
+            command = [str(instrument.runner()), str(program), "--loops", str(frames)]
+            counts[core] = instrument.run(command, core, steps, skip=0, worlds=worlds)
     found = []
     for name, count in pairs:
         board = chosen[name]
@@ -117,6 +117,13 @@ def command(
     models: Sequence[tuple[Path, Optional[str]]], boards: Sequence[str], threads: Sequence[int], target: str
 ) -> int:
     """What ``edgecnn-bench --board`` does: a table, and JSON into the file *target* where that is not empty."""
+    from edgecnn.cli import write_json
+
+    if target not in ("", "-"):
+        try:
+            Path(target).touch()  # better now than after the run
+        except OSError as error:
+            raise InputError(f"{target}: cannot be written: {error.strerror}") from error
     found = [row for model, weights in models for row in forecast(str(model), boards, threads, weights)]
     if target != "-":
         print(table(found))
@@ -125,14 +132,7 @@ def command(
         rows = [{**asdict(row), "fps": row.fps} for row in found]
         errors = {"boards": calibration().left_out, "nets": calibration().left_out_nets}
         percent = {f"left_out_{kind}": error._asdict() for kind, error in errors.items()}
-        text = json.dumps({"kind": "forecast", "errors_percent": percent, "forecasts": rows}, indent=2) + "\n"
-        if target == "-":
-            sys.stdout.write(text)
-        else:
-            try:
-                Path(target).write_text(text)
-            except OSError as error:
-                raise InputError(f"{target}: cannot be written: {error.strerror}") from error
+        write_json(target, {"kind": "forecast", "errors_percent": percent, "forecasts": rows})
     return 0
 
 
