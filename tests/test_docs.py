@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -40,3 +42,31 @@ def test_paths_in_the_documents_exist():
     assert len(paths) > 20
     missing = sorted(p for p in paths if not (REPOSITORY / p).exists())
     assert not missing
+
+
+def test_the_guide_tells_what_happens(tmp_path: Path):
+    """Its numbers are those of the shipped model, its boxes those of the detector, and its pictures are there."""
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("PIL")
+    import edgecnn
+
+    spec = importlib.util.spec_from_file_location("make_guide", DOCS / "make_guide.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["make_guide"] = module  # where dataclasses look their annotations up
+    spec.loader.exec_module(module)
+    found = module.steps()
+    text = " ".join((DOCS / "guide.md").read_text(encoding="utf-8").split())
+    anchor, row, column = found.best
+    tx, ty, tw, th, to = found.raw.reshape(len(found.head.anchors), -1, *found.raw.shape[1:])[anchor, :5, row, column]
+    assert f"in column {column} of row {row}" in text
+    assert f"numbers are {tx:.2f}, {ty:.2f}, {tw:.2f}, {th:.2f} and {to:.2f}" in text
+    x0, y0, x1, y1 = found.best_box * found.raw.shape[1]
+    assert f"x = {(x0 + x1) / 2 - column:.3f} + {column}, y = {(y0 + y1) / 2 - row:.3f} + {row}" in text
+    assert f"w = {x1 - x0:.3f}, h = {y1 - y0:.3f}" in text
+    with edgecnn.Detector("digits") as detector:
+        boxes = detector(module.PICTURE)
+    np.testing.assert_allclose(found.candidates[found.kept] * 640, boxes.xyxy, atol=0.5)
+    module.main(tmp_path)
+    pictures = set(re.findall(r"\(guide/(\w+\.jpg)\)", text))
+    assert pictures == {path.name for path in tmp_path.iterdir()} == {path.name for path in (DOCS / "guide").iterdir()}
