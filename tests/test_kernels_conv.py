@@ -48,7 +48,7 @@ def check(op: ops.Op, inputs: Sequence[np.ndarray], constants: Sequence[np.ndarr
     # A partial sum of products of numbers from [-1, 1] is some sqrt(depth); each addition loses half an EPS of it, and
     # sqrt(depth) of these errors add up.
     # Winograd's transforms add terms many times as large as the result, so that its errors are relative to the largest.
-    winograd = any(step.kind == "Winograd" for step in build_plan(graph, find_target(target)).steps)
+    winograd = any("Winograd" in step.kind for step in build_plan(graph, find_target(target)).steps)
     bound = 3e-5 * np.abs(expected).max() if winograd else EPS * (depth + 16)
     error = np.abs(got - expected)
     assert error.max() <= bound, f"off by {error.max()} at depth {depth}"

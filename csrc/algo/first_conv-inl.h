@@ -23,6 +23,7 @@
 #ifndef EDGECNN_ALGO_FIRST_CONV_INL_H_
 #define EDGECNN_ALGO_FIRST_CONV_INL_H_
 
+#include "algo/first_rows-inl.h"
 #include "algo/window-inl.h"
 #include "gemm/igemm-inl.h"
 #ifdef EC_HAS_FMA_LANE
@@ -314,31 +315,6 @@ struct FirstConvStep {
     }
   };
 
-  // y[r][i] = x[i * N + r]
-  template <int N>
-  static __attribute__((noinline)) void deal(const float* __restrict x, int64_t n, float* __restrict a,
-                                             float* __restrict b, float* __restrict c, float* __restrict d) {
-    for (int64_t i = 0; i < n; ++i) {
-      a[i] = x[i * N];
-      if constexpr (N > 1) b[i] = x[i * N + 1];
-      if constexpr (N > 2) c[i] = x[i * N + 2];
-      if constexpr (N > 3) d[i] = x[i * N + 3];
-    }
-  }
-  // The same for 1 <= count <= 4 rows, `step` apart.
-  static void deal(int count, const float* x, int64_t n, float* y, int64_t step) {
-    switch (count) {
-      case 1:
-        return copy_floats(y, x, n);
-      case 2:
-        return deal<2>(x, n, y, y + step, nullptr, nullptr);
-      case 3:
-        return deal<3>(x, n, y, y + step, y + 2 * step, nullptr);
-      case 4:
-        return deal<4>(x, n, y, y + step, y + 2 * step, y + 3 * step);
-    }
-  }
-
   struct Worker {
     const FirstConvParams& p;
     const Shape shape;
@@ -474,33 +450,11 @@ struct FirstConvStep {
           continue;
         }
         float* padded = p.stride_w == 1 ? strip : scratch.padded;
-        pad_row(n, top + i, padded);
+        pad_row(p, in, n, top + i, shape.channel, padded);
         if (p.stride_w == 1) continue;
         for (int c = 0; c < p.in_c; ++c) {
           deal(p.stride_w, padded + c * shape.channel, shape.phase, strip + c * shape.channel, shape.phase);
         }
-      }
-    }
-
-    // Row y of the input, channel by channel, between zeros.
-    void pad_row(int64_t n, int64_t y, float* to) const {
-      const int64_t left = smaller<int64_t>(p.pad_left, shape.channel);
-      const int64_t count = smaller<int64_t>(p.in_w, shape.channel - left), right = left + count;
-      for (int c = 0; c < p.in_c; ++c) {
-        float* row = to + c * shape.channel;
-        fill_floats(row, left, 0.0f);
-        fill_floats(row + right, shape.channel - right, 0.0f);
-      }
-      if (p.planar) {
-        for (int c = 0; c < p.in_c; ++c) {
-          copy_floats(to + c * shape.channel + left, in + ((n * p.in_c + c) * p.in_h + y) * p.in_w, count);
-        }
-        return;
-      }
-      const float* x = in + (n * p.in_h + y) * p.in_w * p.in_stride;
-      if (p.in_stride == p.in_c) return deal(p.in_c, x, count, to + left, shape.channel);
-      for (int64_t i = 0; i < count; ++i) {
-        for (int c = 0; c < p.in_c; ++c) to[c * shape.channel + left + i] = x[i * p.in_stride + c];
       }
     }
 

@@ -163,6 +163,26 @@ const char* check(const FirstConvParams& p, const OperandSizes& sizes) {
                       kOutputShort);
 }
 
+const char* check(const FirstWinogradParams& p, const OperandSizes& sizes) {
+  EC_REQUIRE(within(0, 1, p.planar, p.pool) && is_function(p.act), kBadChoice);
+  EC_REQUIRE(sizes.inputs == 3, kBadInputs);
+  EC_REQUIRE(within(1, kMaxDim, p.batch, p.out_c) && within(1, 4, p.in_c), kBadDims);
+  EC_REQUIRE_OK(check_axis(p.in_h, p.out_h, 3, 1, p.pad_top, 1));
+  EC_REQUIRE_OK(check_axis(p.in_w, p.out_w, 3, 1, p.pad_left, 1));
+  EC_REQUIRE_OK(check_pixels(product(p.batch, p.in_h, p.in_w), p.in_c, p.planar != 0 ? p.in_c : p.in_stride,
+                             sizes.input_bytes[0], kInputShort));
+  const int64_t lanes = std::max(sizes.lanes, 1);
+  const int64_t width = (p.out_c + lanes - 1) / lanes * lanes;
+  EC_REQUIRE(fits(product(36, width, p.in_c), 4, sizes.input_bytes[1]), kWeightsShort);
+  EC_REQUIRE(fits(width, 4, sizes.input_bytes[2]), kWeightsShort);
+  EC_REQUIRE(product(p.batch, p.out_h, p.out_w) <= kMaxElements, kTooLarge);
+  // Scratch holds rows of the padded input and of tiles.
+  EC_REQUIRE(p.out_w <= (1 << 14), kTooLarge);
+  const int shrink = p.pool != 0 ? 2 : 1;
+  return check_pixels(product(p.batch, p.out_h / shrink, p.out_w / shrink), p.out_c, p.out_stride,
+                      sizes.output_bytes[0], kOutputShort);
+}
+
 const char* check(const WinogradParams& p, const OperandSizes& sizes) {
   EC_REQUIRE(within(0, 2, p.residual) && within(0, 1, p.pool) && is_function(p.act), kBadChoice);
   EC_REQUIRE(sizes.inputs == (p.residual != 0 ? 4 : 3), kBadInputs);

@@ -65,9 +65,18 @@ EC_INLINE Vec load_in_order(const float* p, int64_t offset) {
   asm volatile("ldr %q0, [%1, %2]" : "=w"(a.v) : "r"(p), "r"(4 * offset) : "memory");
   return a;
 }
+EC_INLINE Vec load_in_order(const float (&p)[4]) {
+  Vec a;
+  asm volatile("ldr %q0, %1" : "=w"(a.v) : "m"(p));
+  return a;
+}
 template <int kLane>
 EC_INLINE void fma_lane_in_order(Vec a, Vec b, Vec* c) {
   asm volatile("fmla %0.4s, %1.4s, %2.s[%3]" : "+w"(c->v) : "w"(b.v), "w"(a.v), "i"(kLane));
+}
+template <int kLane>
+EC_INLINE void mul_lane_in_order(Vec a, Vec b, Vec* c) {
+  asm volatile("fmul %0.4s, %1.4s, %2.s[%3]" : "=w"(c->v) : "w"(b.v), "w"(a.v), "i"(kLane));
 }
 EC_INLINE Vec max(Vec a, Vec b) { return {vmaxq_f32(a.v, b.v)}; }
 EC_INLINE Vec min(Vec a, Vec b) { return {vminq_f32(a.v, b.v)}; }

@@ -12,6 +12,7 @@
 #include "algo/dwconv-inl.h"
 #include "algo/dwpw-inl.h"
 #include "algo/first_conv-inl.h"
+#include "algo/first_winograd-inl.h"
 #include "algo/lrn-inl.h"
 #include "algo/matmul-inl.h"
 #include "algo/max_pool-inl.h"

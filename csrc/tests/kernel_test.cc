@@ -368,7 +368,7 @@ int test_first(const Target& t) {
     p.in_w = pick(1, limit);
     p.kernel_h = pick(0, 1) ? 3 : pick(1, 11);
     p.kernel_w = pick(0, 2) ? p.kernel_h : pick(1, 11);
-    p.stride_h = pick(1, 4);
+    p.stride_h = pick(0, 1) ? 1 : pick(1, 4);
     p.stride_w = pick(0, 2) ? p.stride_h : pick(1, 4);
     p.pad_top = pick(0, p.kernel_h - 1);
     p.pad_left = pick(0, p.kernel_w - 1);
@@ -437,6 +437,19 @@ int test_first(const Target& t) {
     const std::vector<Value> conv_values = conv(p, data.x.data(), data.w.data(), data.b.data(), nullptr);
     check(c, windows_of(q, conv_values), k, describe(t, "FirstConv", count) + describe(p));
     ++count;
+    const bool pairs = pool == 1 && q.pool_kernel_h == 2;
+    if (p.kernel_h != 3 || p.kernel_w != 3 || p.stride_h != 1 || p.stride_w != 1 || (pool != 0 && !pairs)) {
+      continue;
+    }
+    const FirstWinogradParams w{q.batch, q.in_h,  q.in_w,  q.in_c,       q.in_stride, q.planar,
+                                q.out_h, q.out_w, q.out_c, q.out_stride, q.pad_top,   q.pad_left,
+                                pairs,   q.act,   q.alpha, q.beta};
+    c.kernel = kernel_of(t, StepKind::kFirstWinograd);
+    c.params = &w;
+    const std::vector<float> u = winograd_weights(data.w, p.in_c, p.out_c);
+    c.inputs[1] = first_winograd_weights(u, p.in_c, p.out_c, t.lanes);
+    c.inputs[2].resize(round_up(p.out_c, t.lanes));
+    check(c, windows_of(q, conv_values), k + 400, describe(t, "FirstWinograd", count) + describe(p));
   }
   return count;
 }

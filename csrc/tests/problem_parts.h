@@ -124,6 +124,7 @@ Problem resize(Random& random, int lanes);
 Problem cast(Random& random, int lanes);
 Problem conv(Random& random, int lanes);
 Problem first_conv(Random& random, int lanes);
+Problem first_winograd(Random& random, int lanes);
 Problem dwconv(Random& random, int lanes);
 Problem dwpw(Random& random, int lanes);
 Problem pwdwpw(Random& random, int lanes);

@@ -15,8 +15,9 @@ const std::vector<ProblemKind>& answered_problems() {
 
 const std::vector<ProblemKind>& unanswered_problems() {
   static const std::vector<ProblemKind> kinds = {
-      {"Conv", conv},     {"FirstConv", first_conv},         {"DwConv", dwconv}, {"DwPw", dwpw},
-      {"PwDwPw", pwdwpw}, {"ConvTranspose", conv_transpose}, {"MatMul", matmul}, {"Winograd", winograd}};
+      {"Conv", conv},        {"FirstConv", first_conv}, {"FirstWinograd", first_winograd}, {"DwConv", dwconv},
+      {"DwPw", dwpw},        {"PwDwPw", pwdwpw},        {"ConvTranspose", conv_transpose}, {"MatMul", matmul},
+      {"Winograd", winograd}};
   return kinds;
 }
 

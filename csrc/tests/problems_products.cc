@@ -108,6 +108,35 @@ Problem first_conv(Random& random, int lanes) {
   return result;
 }
 
+Problem first_winograd(Random& random, int lanes) {
+  FirstWinogradParams p = {};
+  p.batch = pick(random, 1, 2);
+  p.in_h = pick(random, 1, 40);
+  p.in_w = pick(random, 1, 40);
+  p.in_c = pick(random, 1, 4);
+  p.planar = pick(random, 0, 1);
+  p.in_stride = p.planar ? p.in_c : stride_for(random, p.in_c);
+  p.out_c = size(random, lanes);
+  p.out_stride = stride_for(random, p.out_c);
+  p.pad_top = pick(random, 0, 2);
+  p.pad_left = pick(random, 0, 2);
+  p.pool = pick(random, 0, 1);
+  p.act = pick(random, 0, kUnaryKinds - 1);
+  p.alpha = 0.1f;
+  p.beta = 1;
+  p.out_h = pick(random, 1 + p.pool, p.in_h + p.pad_top + 1);
+  p.out_w = pick(random, 1 + p.pool, p.in_w + p.pad_left + 1);
+  const int64_t width = whole_vectors(p.out_c, lanes);
+  const int shrink = 1 + p.pool;
+  Problem result =
+      unanswered({floats(random, extent(p.batch * p.in_h * p.in_w, p.in_c, p.in_stride)),
+                  floats(random, 36 * width * p.in_c), floats(random, width)},
+                 extent(p.batch * (p.out_h / shrink) * (p.out_w / shrink), p.out_c, p.out_stride));
+  mark_pixels(&result, p.out_c, p.out_stride);
+  result.set(StepKind::kFirstWinograd, p);
+  return result;
+}
+
 Problem winograd(Random& random, int lanes) {
   WinogradParams p = {};
   p.batch = pick(random, 1, 2);

@@ -52,6 +52,20 @@ inline std::vector<float> winograd_weights(const std::vector<float>& w, int64_t 
   return result;
 }
 
+// These as the kernel of first layers takes them: [vector of O][column 6][C][row 6][lanes].
+inline std::vector<float> first_winograd_weights(const std::vector<float>& u, int64_t k, int64_t columns,
+                                                 int lanes) {
+  std::vector<float> result;
+  for (int64_t o = 0; o < columns; o += lanes) {
+    for (int64_t i = 0; i < 6 * k * 6; ++i) {
+      const int64_t column = i / 6 / k, c = i / 6 % k, row = i % 6;
+      const float* from = u.data() + ((row * 6 + column) * k + c) * columns;
+      for (int64_t j = o; j < o + lanes; ++j) result.push_back(j < columns ? from[j] : 0.0f);
+    }
+  }
+  return result;
+}
+
 // Rows of `columns` floats padded with zeros to whole vectors.
 inline std::vector<float> pad_rows(const std::vector<float>& w, int columns, int lanes) {
   std::vector<float> padded;

@@ -10,8 +10,18 @@ import numpy as np
 from edgecnn.graph import ops
 from edgecnn.graph.ir import Node
 from edgecnn.plan.lower import MAX_DIMS, Lowering, collapse, front
-from edgecnn.plan.pack import pack_conv, pack_conv_transpose, pack_depthwise, pack_winograd
-from edgecnn.plan.select import QUADS, Candidate, conv_candidates, fuses, inverts, layer_key, ranked, with_fused
+from edgecnn.plan.pack import pack_conv, pack_conv_transpose, pack_depthwise, pack_first_winograd, pack_winograd
+from edgecnn.plan.select import (
+    FIRST_KERNELS,
+    QUADS,
+    Candidate,
+    conv_candidates,
+    fuses,
+    inverts,
+    layer_key,
+    ranked,
+    with_fused,
+)
 from edgecnn.plan.steps import Field, View
 
 PAD_MODES = {"constant": 0, "reflect": 1, "edge": 2, "wrap": 3}
@@ -90,8 +100,8 @@ def conv(low: Lowering, node: Node) -> None:
         return
     shape = op.conv_shape([low.graph.values[v] for v in node.inputs])
     work = int(np.prod(shape)) * int(np.prod(w.shape[1:]))
-    if candidates[0].kernel == "FirstConv":
-        first_conv(low, node, op, shape, work)
+    if candidates[0].kernel in FIRST_KERNELS:
+        first_conv(low, node, op, shape, work, candidates[0].kernel)
         return
     x = low.strided(node.inputs[0])
     residual = [low.strided(node.inputs[3])] if op.residual else []
@@ -128,22 +138,28 @@ def conv(low: Lowering, node: Node) -> None:
         pool_of(low, y, pool, result)
 
 
-def first_conv(low: Lowering, node: Node, op: ops.Conv, shape: ops.Shape, work: int) -> None:
-    """The kernel for first layers, which reads a graph input as it lies, also the planes of NCHW."""
+def first_conv(low: Lowering, node: Node, op: ops.Conv, shape: ops.Shape, work: int, kernel: str) -> None:
+    """The kernels for first layers, which read a graph input as it lies, also the planes of NCHW."""
     planes = low.planes.get(node.inputs[0])
     x = low.read(node.inputs[0]) if planes is None else planes
     w, b = low.array(node, 1), low.array(node, 2)
     y = low.write(node)
     n, h, width, c = low.graph.values[node.inputs[0]].shape
+    fields: dict[str, Field] = {
+        "batch": n, "in_h": h, "in_w": width, "in_c": c, "in_stride": c if planes else x.stride,
+        "planar": int(planes is not None), "out_h": shape[1], "out_w": shape[2], "out_c": shape[3],
+        "out_stride": y.stride, "pad_top": op.padding[0], "pad_left": op.padding[1], **low.activation(op.activation),
+    }  # fmt: skip
+    if kernel == "FirstWinograd":
+        weights = [low.constant(a) for a in pack_first_winograd(w, b, low.target)]
+        low.emit("FirstWinograd", [x, *weights], y, work, pool=int(op.pool is not None), **fields)
+        return
     pool = op.pool or ops.MaxPool((1, 1))
     low.emit(
-        "FirstConv", [x, *low.matrix_weights(w, b)], y, work, batch=n, in_h=h, in_w=width, in_c=c,
-        in_stride=c if planes else x.stride, planar=int(planes is not None), out_h=shape[1], out_w=shape[2],
-        out_c=shape[3], out_stride=y.stride, kernel_h=w.shape[1], kernel_w=w.shape[2], stride_h=op.strides[0],
-        stride_w=op.strides[1], pad_top=op.padding[0], pad_left=op.padding[1], pool_kernel_h=pool.kernel[0],
-        pool_kernel_w=pool.kernel[1], pool_stride_h=pool.strides[0], pool_stride_w=pool.strides[1],
-        pool_pad_top=pool.padding[0], pool_pad_left=pool.padding[1], pooled_h=y.shape[1], pooled_w=y.shape[2],
-        **low.activation(op.activation),
+        "FirstConv", [x, *low.matrix_weights(w, b)], y, work, kernel_h=w.shape[1], kernel_w=w.shape[2],
+        stride_h=op.strides[0], stride_w=op.strides[1], pool_kernel_h=pool.kernel[0], pool_kernel_w=pool.kernel[1],
+        pool_stride_h=pool.strides[0], pool_stride_w=pool.strides[1], pool_pad_top=pool.padding[0],
+        pool_pad_left=pool.padding[1], pooled_h=y.shape[1], pooled_w=y.shape[2], **fields,
     )  # fmt: skip
 
 
@@ -521,7 +537,7 @@ def read_as_planes(low: Lowering, name: str) -> bool:
         name not in low.graph.outputs
         and name not in low._placed
         and len(readers) > 0
-        and all(isinstance(r.op, ops.Conv) and choose(low, r)[0].kernel == "FirstConv" for r in readers)
+        and all(isinstance(r.op, ops.Conv) and choose(low, r)[0].kernel in FIRST_KERNELS for r in readers)
     )
 
 

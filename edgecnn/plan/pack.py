@@ -78,6 +78,21 @@ WINOGRAD_G = np.array(
 )
 
 
+def pack_first_winograd(w: np.ndarray, b: np.ndarray, target: Target) -> tuple[np.ndarray, np.ndarray]:
+    """(O, 3, 3, C) and (O,) for Winograd's kernel of first layers: [vector of O][column 6][C][row 6][lanes]."""
+    outputs, channels = w.shape[0], w.shape[3]
+    padded = round_up(outputs, target.lanes)
+    both = np.kron(WINOGRAD_G, WINOGRAD_G)
+    frequencies = np.zeros((36, channels, padded), np.float32)
+    frequencies[..., :outputs] = np.tensordot(
+        both, w.astype(np.float64).transpose(1, 2, 3, 0).reshape(9, channels, -1), 1
+    )
+    rows_first = frequencies.reshape(6, 6, channels, padded // target.lanes, target.lanes)
+    bias = np.zeros(padded, np.float32)
+    bias[:outputs] = b
+    return np.ascontiguousarray(rows_first.transpose(3, 1, 2, 0, 4)).reshape(-1), bias
+
+
 def pack_winograd(w: np.ndarray, b: np.ndarray, target: Target) -> tuple[np.ndarray, np.ndarray]:
     """(O, 3, 3, C) and (O,) for the Winograd kernel: 36 frequencies, each panels as `pack_conv` makes of (O, C)."""
     channels, widths = w.shape[3], panel_widths(w.shape[0], target)

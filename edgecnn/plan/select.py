@@ -13,14 +13,15 @@ Cortex-A53 and A72 (armv8), each relative to the matrix product of the same laye
 
 The kernel for first layers reads up to four channels as they lie, NHWC or NCHW, and takes the maximum behind it
 whatever its window. It does the same multiply-adds as the matrix product without its pointers, on tiles of neighbouring
-pixels of a row, which a short row leaves unused in part.
+pixels of a row, which a short row leaves unused in part. For 3x3 at stride 1 it has a sibling that does Winograd's
+F(4x4, 3x3) without storing the products, which wins from two or three channels on.
 
 A depthwise convolution and the pointwise one that alone reads it become one step where that pays: the map between them
 is then never written, but the pointwise weights are read once for each block of pixels, which is cheap only from the
 second-level cache.
 
 The environment variable ``EDGECNN_CONV`` overrides the choice: ``gemm`` for the matrix product wherever Winograd or the
-kernel for first layers could run, ``winograd`` for that wherever it can, or ``auto`` (the default) for the cheapest.
+kernels for first layers could run, ``winograd`` for that wherever it can, or ``auto`` (the default) for the cheapest.
 """
 
 from __future__ import annotations
@@ -70,6 +71,11 @@ FIRST_WIDTH = 1 << 14
 FIRST_ROW = 1 << 20
 FIRST_COST = 0.6
 FIRST_TILE = 8
+# Of its sibling by Winograd's algorithm, for 3x3 at stride 1: a multiply-add of the products, the transforms for each
+# vector of output channels of a tile (by modelled cycles of the Cortex-A53 and A72 and times on x86), tiles of a group.
+FIRST_WINOGRAD_PRODUCT = 0.8
+FIRST_WINOGRAD_TRANSFORM = 110
+FIRST_WINOGRAD_TILES = 4
 
 # The maximum that a convolution takes of what it has in registers; of any other, for each vector of its input.
 QUADS = MaxPool((2, 2), (2, 2))
@@ -87,6 +93,9 @@ INVERTED_COST = 0.5
 INVERTED_ROWS = 2
 RING_MOST_BYTES = 224 << 10
 INVERTED_MOST_BYTES = 256 << 10
+
+# Those that read a graph input as it lies.
+FIRST_KERNELS = ("FirstConv", "FirstWinograd")
 
 CHOICES = ("auto", "gemm", "winograd")
 
@@ -190,6 +199,10 @@ def conv_candidates(op: Conv, x: Shape, w: Shape, conv_shape: Shape, target: Tar
         found.append(Candidate("FirstConv", FIRST_COST * pixels * columns * vectors * kh * kw * ci))
     if (kh, kw) == (3, 3) and op.strides == op.dilations == (1, 1) and op.groups == 1:
         tiles = conv_shape[0] * -(-conv_shape[1] // 4) * -(-conv_shape[2] // 4)
+        if first_layer(op, w, conv_shape[2]) and op.pool in (None, QUADS):
+            whole = conv_shape[0] * -(-conv_shape[1] // 4) * round_up(-(-conv_shape[2] // 4), FIRST_WINOGRAD_TILES)
+            each_tile = FIRST_WINOGRAD_PRODUCT * 36 * ci + FIRST_WINOGRAD_TRANSFORM
+            found.append(Candidate("FirstWinograd", whole * vectors * each_tile))
         products = 36 * ci * vectors
         each = WINOGRAD[target.name]
         transforms = each.input * -(-ci // target.lanes) + each.output * vectors
@@ -205,7 +218,7 @@ def conv_candidates(op: Conv, x: Shape, w: Shape, conv_shape: Shape, target: Tar
     if forced == "winograd" and "Winograd" in kernels:
         found = [c for c in found if c.kernel == "Winograd"]
     elif forced == "gemm":
-        found = [c for c in found if c.kernel not in ("FirstConv", "Winograd")]
+        found = [c for c in found if c.kernel not in (*FIRST_KERNELS, "Winograd")]
     return sorted(found, key=lambda c: c.cost)
 
 
