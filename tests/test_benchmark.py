@@ -165,3 +165,14 @@ def test_errors_are_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     for model, mentions in ((tmp_path / "absent.cfg", "no such file"), ("digit", "did you mean digits")):
         status, out, err = run(capsys, model, "--json", "-")
         assert status == 1 and out == "" and mentions in err and len(err.splitlines()) == 1
+
+
+def test_a_detector_without_a_network_has_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("cv2")
+    assert cli.main(["hog-people", "--frames", "1", "--json", "-"]) == 0
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    (row,) = model["results"]
+    assert row["backend"] == row["ran_on"] == "opencv" and row["agrees"]
+    assert row["stages"]["inference"]["fps"] > 0 and "mflop" not in model
+    assert cli.main(["hog-people", "--size", "64"]) == 1
+    assert "no network" in capsys.readouterr().err

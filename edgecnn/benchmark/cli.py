@@ -12,6 +12,7 @@ from typing import Any
 from edgecnn import __version__
 from edgecnn.benchmark import machine, report
 from edgecnn.benchmark.measure import Job, Result, measure
+from edgecnn.classical import CLASSICAL
 from edgecnn.cli import count, guarded, write_json
 from edgecnn.cli_models import find_model
 from edgecnn.errors import InputError, MissingDependency, UnsupportedOperator
@@ -33,7 +34,9 @@ def build_parser() -> argparse.ArgumentParser:
         prog="edgecnn-bench",
         description="Times models on several backends side by side. min to fps are of the inference alone, in ms.",
     )
-    parser.add_argument("model", nargs="+", help="a zoo name, or a .cfg, .onnx, .tflite or .ecnn file")
+    parser.add_argument(
+        "model", nargs="+", help="a name of 'edgecnn models list', or a .cfg, .onnx, .tflite or .ecnn file"
+    )
     parser.add_argument("--weights", help="weights of a .cfg; 'random' times a network without them")
     parser.add_argument("--backend", type=_backends, default="native,onnxruntime,tflite", help="default: %(default)s")
     parser.add_argument("--threads", type=_counts, default="1", metavar="N,N", help="default: %(default)s")
@@ -90,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         jobs = [
             Job(str(path), weights, backend, threads, shapes, options.image)
             for threads in options.threads
-            for backend in options.backend
+            for backend in (["opencv"] if model in CLASSICAL else options.backend)
         ]
         results = measure(jobs, options.seconds, options.frames, show)
         show("")
@@ -113,6 +116,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _files(model: str, weights: str | None) -> tuple[Path, str | None, str]:
     """Path, weights, and a remark for the title."""
+    if model in CLASSICAL:
+        return Path(model), None, "no network; reads the picture in its own size"
     path, weights = find_model(model, weights)
     if path.suffix == ".cfg" and path.exists() and weights is None and not path.with_suffix(".weights").exists():
         weights = "random"
@@ -121,7 +126,7 @@ def _files(model: str, weights: str | None) -> tuple[Path, str | None, str]:
 
 def _graph(path: Path, weights: str | None, shapes: dict[str, tuple[int, ...]] | None = None) -> Graph | None:
     """The graph, for the facts about it. A compiled model has none; what cannot be imported may run elsewhere."""
-    if path.suffix == ".ecnn":
+    if path.suffix == ".ecnn" or str(path) in CLASSICAL:
         return None
     try:
         return import_model(path, weights, shapes)
@@ -132,7 +137,9 @@ def _graph(path: Path, weights: str | None, shapes: dict[str, tuple[int, ...]] |
 def _resized(graph: Graph | None, size: int) -> dict[str, tuple[int, ...]]:
     """The shapes of all picture inputs with height and width *size*."""
     if graph is None:
-        raise InputError("--size: the sizes of a compiled .ecnn, and of what edgecnn cannot import, are fixed")
+        raise InputError(
+            "--size: a compiled .ecnn, what edgecnn cannot import, and what is no network has its own size"
+        )
     shapes: dict[str, tuple[int, ...]] = {}
     for spec in graph.input_specs:
         if len(spec.shape) == 4 and spec.shape[1] in (1, 3, 4):

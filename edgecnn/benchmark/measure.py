@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.classical import CLASSICAL
 from edgecnn.errors import EdgeCNNError
 
 ROUNDS = 10
@@ -194,7 +195,7 @@ def _work(pipe: Connection, job: Job) -> None:
             return
         try:
             if command == "load":
-                runner = _Loaded(job)
+                runner = _Classical(job) if job.model in CLASSICAL else _Loaded(job)
                 pipe.send(("fields", runner.fields))
             elif command == "memory":
                 pipe.send(("fields", {"peak_mib": peak_mib()}))
@@ -236,7 +237,7 @@ class _Loaded:
             "load_ms": 1e3 * (loaded - start),
             "first_ms": 1e3 * (time.perf_counter() - ready),
         }
-        self._detector = None
+        self._detector: edgecnn.Detector | None = None
         if self._predictor.metadata.heads:
             self._picture = _picture(job.image)
             self._detector = edgecnn.Detector(self._predictor)
@@ -260,6 +261,26 @@ class _Loaded:
         while len(rows) < frames if frames is not None else (not rows or time.perf_counter() < end):
             rows.append(self.frame())
         return {stage: [row[stage] for row in rows if stage in row] for stage in STAGES}
+
+
+class _Classical(_Loaded):
+    """A detector without a network."""
+
+    def __init__(self, job: Job) -> None:
+        import edgecnn
+
+        start = time.perf_counter()
+        self._detector = edgecnn.Detector(job.model, threads=job.threads)
+        loaded = time.perf_counter()
+        self._picture = _picture(job.image)
+        ready = time.perf_counter()
+        self._detector(self._picture)
+        first = time.perf_counter() - ready
+        self.fields = {"backend": job.backend, "load_ms": 1e3 * (loaded - start), "first_ms": 1e3 * first}
+
+    def outputs(self) -> dict[str, np.ndarray]:
+        assert self._detector is not None
+        return {"boxes": self._detector(self._picture).xyxy}
 
 
 def _picture(path: str | None) -> np.ndarray:
