@@ -1,4 +1,4 @@
-"""The command ``edgecnn``: detect, classify, inspect, convert, tune, models, cache, doctor.
+"""The command ``edgecnn``: detect, classify, eval, inspect, convert, tune, models, cache, doctor.
 
 Exit status: 0 on success, 2 for wrong usage, 1 with one clear line on standard error otherwise. With ``--json -`` only
 JSON is written to standard output. Progress is shown on a terminal and nowhere else.
@@ -100,6 +100,24 @@ def build_parser() -> argparse.ArgumentParser:
     classify.add_argument("--top", type=count, default=5, help="classes to report per picture (%(default)s)")
     classify.set_defaults(run=_classify)
 
+    evaluate = commands.add_parser("eval", help="accuracy of a model on annotated pictures")
+    _model_arguments(evaluate, positional=True, shapes=False)
+    evaluate.add_argument(
+        "dataset",
+        help="folder with VOC XML or YOLO txt annotations, COCO .json, or a folder of pictures for each class",
+    )
+    evaluate.add_argument("--images", metavar="DIR", help="where the pictures are (default: beside the annotations)")
+    evaluate.add_argument("--backend", type=backends, default="auto", metavar="A,B", help="one, or several to compare")
+    evaluate.add_argument("--threads", type=count, help="threads (default: the backend's choice)")
+    evaluate.add_argument("--labels", metavar="FILE", help="names of the classes, one per line, or voc or coco")
+    evaluate.add_argument("--conf", type=fraction, default=0.005, help="count boxes that score more (%(default)s)")
+    evaluate.add_argument("--iou", type=fraction, default=0.45, help="overlap from which a box yields (%(default)s)")
+    evaluate.add_argument("--strict", action="store_true", help="refuse annotations with problems, else skipped")
+    evaluate.add_argument("--json", metavar="FILE", help="write the figures as JSON; - is standard output")
+    evaluate.add_argument("--plot", metavar="FILE", help="write the precision-recall curves as .png, .svg or .pdf")
+    evaluate.add_argument("--worst", metavar="DIR", help="write the ten pictures with most missed boxes, drawn")
+    evaluate.set_defaults(run=_eval)
+
     inspect = commands.add_parser("inspect", help="print layers, shapes, parameters, MFLOP and bytes of a model")
     _model_arguments(inspect, positional=True)
     inspect.add_argument(
@@ -141,9 +159,18 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _model_arguments(parser: argparse.ArgumentParser, positional: bool, default: str = "") -> None:
+def backends(text: str) -> str:
+    """Backends separated by commas."""
+    for name in text.split(","):
+        if name not in BACKENDS:
+            raise argparse.ArgumentTypeError(f"unknown backend {name!r}: choose of {', '.join(BACKENDS)}")
+    return text
+
+
+def _model_arguments(parser: argparse.ArgumentParser, positional: bool, default: str = "", shapes: bool = True) -> None:
     if positional:
         parser.add_argument("model", help="a name of 'edgecnn models list', or a .cfg, .onnx, .tflite or .ecnn file")
+    if positional and shapes:
         parser.add_argument(
             "--input-shape",
             type=named_shape,
@@ -152,7 +179,7 @@ def _model_arguments(parser: argparse.ArgumentParser, positional: bool, default:
             metavar="NAME=N,C,H,W",
             help="change or fix the shape of an input",
         )
-    else:
+    if not positional:
         parser.add_argument("--model", default=default, help="a zoo name or a model file (%(default)s)")
     parser.add_argument("--weights", help="weights of a .cfg (default: the file of the same name beside it)")
 
@@ -189,6 +216,12 @@ def _classify(options: argparse.Namespace) -> int:
     from edgecnn.cli_pictures import classify
 
     return classify(options)
+
+
+def _eval(options: argparse.Namespace) -> int:
+    from edgecnn.cli_eval import evaluate
+
+    return evaluate(options)
 
 
 def _inspect(options: argparse.Namespace) -> int:

@@ -55,6 +55,19 @@ def average_precision(
     """
     if method not in METHODS:
         raise ValueError(f"method {method!r} is not one of {METHODS}")
+    curve = precision_recall(boxes, iou, inclusive)
+    if curve is None:
+        return None
+    return _area(*curve) if method == "every-point" else _eleven_points(*curve)
+
+
+def precision_recall(
+    boxes: ClassBoxes, iou: float = 0.5, inclusive: bool = False
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Recall and precision, float64 (N,) each, after each detection that counts; as for `average_precision`.
+
+    None where no true box counts.
+    """
     total = sum(not flag for flags in boxes.ignored.values() for flag in flags)
     if total == 0:
         return None
@@ -75,7 +88,7 @@ def average_precision(
     hits = np.cumsum(right)
     recall = hits / total
     precision = hits / np.arange(1, len(hits) + 1)
-    return _area(recall, precision) if method == "every-point" else _eleven_points(recall, precision)
+    return recall, precision
 
 
 def mean_average_precision(classes: Mapping[Hashable, ClassBoxes], iou: float = 0.5) -> float:
