@@ -2,13 +2,15 @@
 # make test    build, then run all tests (those on ARM too where cross compiler and QEMU are installed)
 # make wheels  wheels for 64-bit ARM boards into dist/ (docs/arm.md)
 # make test-arm  tests from the installed wheel on emulated boards (docs/arm.md)
+# make sanitize   the C++ tests under sanitizers: minutes
+# make fuzz SECONDS=60   invented files for all that reads files: five targets, so long each
 # make check   style, types, formatting
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(shell find csrc -type f)
 
-.PHONY: demo test test-arm wheels check format clean
+.PHONY: demo test test-arm sanitize fuzz wheels check format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/edgecnn detect models/demo.png --model digits --boxes --save demo
@@ -27,6 +29,14 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run -Werror $$(git ls-files 'csrc/*.h' 'csrc/*.cc' 'csrc/*.hpp' 'bench/*.cc' 'bench/*.h' 'examples/*.c' 'examples/*.cc')
+
+sanitize: $(VENV)/.dev
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/python tests/sanitize.py
+
+SECONDS ?= 60
+fuzz: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check 'atheris>=2.3'
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/python tests/fuzz/run.py --seconds $(SECONDS)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

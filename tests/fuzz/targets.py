@@ -1,0 +1,92 @@
+"""What is fuzzed: for each target a function of the bytes of a file, and seeds.
+
+A function may raise an `EdgeCNNError`; anything else is a finding.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TESTS), str(TESTS.parent)]
+
+from graphs import classifier_like, yolo_like  # noqa: E402
+from test_hostile import CFG, TestDarknet, small_graph  # noqa: E402
+
+from edgecnn.errors import EdgeCNNError  # noqa: E402
+from edgecnn.graph.ir import Graph  # noqa: E402
+from edgecnn.importers import import_model  # noqa: E402
+from edgecnn.importers.onnx import import_onnx  # noqa: E402
+from edgecnn.importers.tflite import import_tflite  # noqa: E402
+from edgecnn.passes import run_passes  # noqa: E402
+from edgecnn.plan import build_plan, find_target  # noqa: E402
+
+MOST_ELEMENTS = 1 << 22  # of a graph that is planned too
+FOLDER = tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+
+
+def onnx(data: bytes) -> None:
+    _go_on(lambda: import_onnx(data))
+
+
+def tflite(data: bytes) -> None:
+    _go_on(lambda: import_tflite(data))
+
+
+def darknet(data: bytes) -> None:
+    """A .cfg, with weights that fit the seed, and with random ones."""
+    cfg, weights = Path(FOLDER.name, "fuzz.cfg"), Path(FOLDER.name, "fuzz.weights")
+    if not weights.exists():
+        weights.write_bytes(TestDarknet.weights())
+    cfg.write_bytes(data)
+    _go_on(lambda: import_model(cfg, weights))
+    _go_on(lambda: import_model(cfg, "random"))
+
+
+def weights(data: bytes) -> None:
+    """Weights, for the .cfg of the seed."""
+    cfg, file = Path(FOLDER.name, "seed.cfg"), Path(FOLDER.name, "fuzzed.weights")
+    if not cfg.exists():
+        cfg.write_text(CFG)
+    file.write_bytes(data)
+    _go_on(lambda: import_model(cfg, file))
+
+
+def _go_on(load: Callable[[], Graph]) -> None:
+    """The way of a model from its file to a program."""
+    try:
+        graph = run_passes(load())
+        if sum(spec.size for spec in graph.values.values()) <= MOST_ELEMENTS:
+            build_plan(graph, find_target("portable")).to_bytes()
+    except EdgeCNNError as error:
+        assert str(error)
+
+
+FUNCTIONS = {"onnx": onnx, "tflite": tflite, "darknet": darknet, "weights": weights}
+
+
+def seeds(target: str) -> list[bytes]:
+    """A few small files that are right."""
+    if target == "ecnn":
+        graphs = (small_graph(), classifier_like(), yolo_like())
+        return [build_plan(run_passes(graph), find_target("portable")).to_bytes() for graph in graphs]
+    if target == "tflite":
+        from edgecnn.exporters.tflite import export_tflite
+
+        return [export_tflite(graph) for graph in (small_graph(), classifier_like())]
+    if target == "onnx":
+        from edgecnn.exporters.onnx import export_onnx
+
+        found = []
+        for graph in (small_graph(), classifier_like()):
+            path = Path(FOLDER.name, "seed.onnx")
+            export_onnx(graph, path)
+            found.append(path.read_bytes())
+        return found
+    if target == "weights":
+        return [TestDarknet.weights()]
+    return [CFG.encode()]
