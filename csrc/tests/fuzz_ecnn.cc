@@ -1,6 +1,7 @@
 // .ecnn files of any content through the C API: opened, described, run, and given a picture.
 //
-// With libFuzzer (EDGECNN_FUZZ, see tests/fuzz/run.py) it invents them; without, it runs the files it is given.
+// With libFuzzer (EDGECNN_FUZZ, see tests/fuzz/run.py) it invents them; without, it runs the files it is
+// given.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
