@@ -24,6 +24,11 @@ from edgecnn.predictor import BACKENDS
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status, 1 also where backends' outputs differ."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if list(arguments[:1]) == ["compare"]:
+        from edgecnn.benchmark import compare
+
+        return compare.main(arguments[1:])
     options = build_parser().parse_args(arguments)
     return guarded("edgecnn-bench", lambda: run(options))
 
@@ -33,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="edgecnn-bench",
         description="Times models on several backends side by side. min to fps are of the inference alone, in ms.",
+        epilog="'edgecnn-bench compare A.json B.json' tells what became faster or slower from one run to another.",
     )
     parser.add_argument(
         "model", nargs="+", help="a name of 'edgecnn models list', or a .cfg, .onnx, .tflite or .ecnn file"
@@ -50,6 +56,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="forecast for these boards instead of measuring here (docs/forecast.md)",
     )
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON; - is standard output")
+    parser.add_argument("--csv", metavar="FILE", help="write a row for each combination")
+    parser.add_argument("--markdown", metavar="FILE", help="write a table for a text or an issue")
+    parser.add_argument("--html", metavar="FILE", help="write one self-contained page with plots")
     return parser
 
 
@@ -106,12 +115,28 @@ def run(options: argparse.Namespace) -> int:
             print(f"\n{report.table(_title(facts), results)}", flush=True)
             _warn(results)
     after = machine.describe()
-    if options.json:
+    if options.json or options.csv or options.markdown or options.html:
         settings = {"seconds": options.seconds, "frames": options.frames, "image": options.image, "size": options.size}
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         head = {"edgecnn": __version__, "date": when, "machine": before, "machine_after": after, "settings": settings}
-        write_json(options.json, {**head, "models": models})
+        _write(options, {**head, "models": models})
     return status
+
+
+def _write(options: argparse.Namespace, results: dict[str, Any]) -> None:
+    if options.json:
+        write_json(options.json, results)
+    texts = {
+        options.csv: lambda: report.to_csv(results["models"]),
+        options.markdown: lambda: report.to_markdown(results),
+    }
+    if options.html:
+        from edgecnn.benchmark.page import to_html
+
+        texts[options.html] = lambda: to_html(results)
+    for path, text in texts.items():
+        if path:
+            Path(path).write_text(text(), encoding="utf-8")
 
 
 def _files(model: str, weights: str | None) -> tuple[Path, str | None, str]:

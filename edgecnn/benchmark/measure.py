@@ -53,6 +53,7 @@ class Result:
     peak_mib: float = 0.0
     difference: float = 0.0  # of the outputs from those of the first runner, relative
     times: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})  # ms per frame
+    rounds: list[float] = field(default_factory=list)  # the fastest inference of each burst, ms
 
     @property
     def total(self) -> list[float]:
@@ -169,6 +170,7 @@ class _Runner:
         elif kind == "times":
             for stage, times in value.items():
                 self.result.times[stage] += times
+            self.result.rounds.append(min(value["inference"]))
         return value if kind == "outputs" else None
 
     def close(self) -> None:

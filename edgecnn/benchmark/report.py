@@ -1,8 +1,10 @@
-"""The results of a benchmark as a table for people and as plain data for JSON."""
+"""The results of a benchmark: a table for people, plain data for JSON, CSV and Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from edgecnn.benchmark.measure import STAGES, Result, statistics
@@ -26,6 +28,7 @@ def row(result: Result) -> dict[str, Any]:
         "agrees": result.agrees,
         "stages": {stage: statistics(result.times[stage]) for stage in STAGES if result.times[stage]},
         "frame": statistics(result.total),
+        "rounds_ms": [round(ms, 5) for ms in result.rounds],
     }
 
 
@@ -72,3 +75,54 @@ def machine_line(machine: Mapping[str, Any]) -> str:
     if machine["throttling"]:
         parts.append(f"throttling: {machine['throttling']}")
     return ", ".join(part for part in (*parts, machine["system"]) if part)
+
+
+FLAT = (
+    "model", "backend", "threads", "min_ms", "median_ms", "p95_ms", "max_ms", "fps", "preprocess_ms", "postprocess_ms",
+    "load_ms", "first_frame_ms", "peak_rss_mib", "agrees", "error",
+)  # fmt: skip
+
+
+def flat_rows(models: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A row for each model, backend and number of threads, with the columns `FLAT`; None where nothing is known.
+
+    *models*: those of the JSON. The times from min to fps are of the inference, the other stages' are medians.
+    """
+    for model in models:
+        for result in model["results"]:
+            stages = result.get("stages", {})
+            inference = stages.get("inference", {})
+            row = dict.fromkeys(FLAT)
+            row.update(model=model["model"], backend=result["backend"], threads=result["threads"])
+            row.update({f"{key}_ms": inference.get(key) for key in ("min", "median", "p95", "max")})
+            row.update({f"{key}_ms": stages.get(key, {}).get("median") for key in ("preprocess", "postprocess")})
+            row["fps"] = inference.get("fps")
+            row.update({key: result.get(key) for key in FLAT[-5:]})
+            yield row
+
+
+def to_csv(models: Sequence[Mapping[str, Any]]) -> str:
+    """`flat_rows` as CSV with a line of names."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, FLAT, lineterminator="\n")
+    writer.writeheader()
+    for row in flat_rows(models):
+        writer.writerow({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
+    return text.getvalue()
+
+
+def to_markdown(run: Mapping[str, Any]) -> str:
+    """The run as a Markdown table, with the machine above it."""
+    columns = FLAT[:8]
+    lines = [
+        f"edgecnn {run['edgecnn']}, {run['date']}: {machine_line(run['machine'])}",
+        "",
+        "| " + " | ".join(columns) + " |",
+        "|" + "|".join("---" if i < 2 else "---:" for i in range(len(columns))) + "|",
+    ]
+    for row in flat_rows(run["models"]):
+        cells = [
+            f"{row[c]:.2f}" if isinstance(row[c], float) else "" if row[c] is None else str(row[c]) for c in columns
+        ]
+        lines.append("| " + " | ".join(cells) + " |" + (f" {row['error']}" if row["error"] else ""))
+    return "\n".join(lines) + "\n"

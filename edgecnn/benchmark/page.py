@@ -1,0 +1,113 @@
+"""The results of a benchmark as one HTML page that needs nothing else: plots are inline SVG, light or dark as the
+reader's system is, and wide tables scroll by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from edgecnn.benchmark.report import flat_rows, machine_line
+
+STYLE = """
+:root{color-scheme:light dark;--text:#1b1f24;--dim:#5d6670;--line:#d5dae0;--back:#fff;
+--bar:#9db7d5;--best:#2f6fb5;--bad:#b3261e}
+@media(prefers-color-scheme:dark){:root{--text:#e6e9ec;--dim:#9aa4ae;--line:#3a4149;--back:#14171a;
+--bar:#3d5a7a;--best:#6aa9ee;--bad:#f2948c}}
+body{font:16px/1.45 system-ui,sans-serif;margin:0 auto;max-width:56rem;padding:1rem;
+color:var(--text);background:var(--back)}
+h1{font-size:1.4rem;margin:.2rem 0}h2{font-size:1.1rem;margin:2rem 0 .3rem}p{margin:.3rem 0;color:var(--dim)}
+.bad{color:var(--bad);font-weight:600}.wide{overflow-x:auto}
+table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
+th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
+th:first-child,td:first-child{text-align:left}
+svg{width:100%;height:auto;font:13px system-ui,sans-serif}svg text{fill:var(--text)}svg .dim{fill:var(--dim)}
+"""
+COLUMNS = {
+    "backend": "backend", "threads": "threads", "min_ms": "min", "median_ms": "median", "p95_ms": "p95",
+    "max_ms": "max", "fps": "fps", "preprocess_ms": "pre", "postprocess_ms": "post", "load_ms": "load",
+    "first_frame_ms": "first", "peak_rss_mib": "MiB",
+}  # fmt: skip
+ROW, LABEL, WIDTH, VALUE = 30, 130, 640, 150
+
+
+def to_html(run: Mapping[str, Any]) -> str:
+    """The page for a run (what ``--json`` writes)."""
+    machine, after = run["machine"], run["machine_after"]
+    hot = machine["throttling"] or after["throttling"]
+    parts = [
+        f"<h1>edgecnn-bench</h1><p>{escape(machine_line(machine))}</p>",
+        f"<p>edgecnn {escape(run['edgecnn'])}, {escape(run['date'])}; milliseconds of the inference of one picture</p>",
+    ]
+    if hot:
+        parts.append(f'<p class="bad">Throttled ({escape(str(hot))}): these are not the times of a cool board.</p>')
+    for model in run["models"]:
+        rows = list(flat_rows([model]))
+        parts.append(f"<h2>{escape(Path(model['model']).name)}</h2><p>{escape(_about(model))}</p>")
+        parts.append(_bars([row for row in rows if row["median_ms"]]))
+        parts.append(_table(rows))
+        for row in rows:
+            if row["error"]:
+                parts.append(f"<p>{_who(row)}: cannot run: {escape(row['error'])}</p>")
+            elif not row["agrees"]:
+                parts.append(f'<p class="bad">{_who(row)}: its outputs differ from the first row\'s.</p>')
+    title = ", ".join(Path(model["model"]).name for model in run["models"])
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)} - edgecnn-bench</title><style>{STYLE}</style></head><body>\n"
+        + "\n".join(parts)
+        + "\n</body></html>\n"
+    )
+
+
+def _about(model: Mapping[str, Any]) -> str:
+    shapes = ["x".join(map(str, shape)) for shape in model.get("inputs", {}).values()]
+    facts = [f"{model['mflop']} MFLOP", f"{model['parameters']} parameters"] if "mflop" in model else []
+    return ", ".join([*shapes, *facts, *([model["note"]] if model["note"] else [])])
+
+
+def _who(row: Mapping[str, Any]) -> str:
+    return f"{escape(row['backend'])}, {row['threads']} {'thread' if row['threads'] == 1 else 'threads'}"
+
+
+def _bars(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A bar to the median, a line from the minimum to p95; the fastest stands out."""
+    if not rows:
+        return ""
+    scale = (WIDTH - LABEL - VALUE) / max(row["p95_ms"] for row in rows)
+    best = min(row["median_ms"] for row in rows)
+    marks = []
+    for i, row in enumerate(rows):
+        y, middle = i * ROW, i * ROW + ROW / 2
+        low, median, high = (LABEL + scale * row[key] for key in ("min_ms", "median_ms", "p95_ms"))
+        color = "--best" if row["median_ms"] == best else "--bar"
+        marks.append(
+            f'<text x="0" y="{middle + 4}">{_who(row)}</text>'
+            f'<rect x="{LABEL}" y="{y + 6}" width="{median - LABEL:.1f}" height="{ROW - 12}" fill="var({color})"/>'
+            f'<path d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 4}v8M{high:.1f} {middle - 4}v8" '
+            'stroke="currentColor" fill="none"/>'
+            f'<text x="{high + 8:.1f}" y="{middle + 4}">{row["median_ms"]:.2f} ms'
+            f'<tspan class="dim"> {row["fps"]:.1f} fps</tspan></text>'
+        )
+    height = ROW * len(rows)
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="median times">{"".join(marks)}</svg>'
+        "<p>Bar: median; line: minimum to 95th percentile.</p>"
+    )
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    head = "".join(f"<th>{title}</th>" for title in COLUMNS.values())
+    body = []
+    for row in rows:
+        if not row["error"]:
+            body.append("<tr>" + "".join(f"<td>{_cell(row[key])}</td>" for key in COLUMNS) + "</tr>")
+    return f'<div class="wide"><table><tr>{head}</tr>{"".join(body)}</table></div>'
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if isinstance(value, float) else escape(str(value))

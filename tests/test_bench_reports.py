@@ -1,0 +1,157 @@
+"""What edgecnn-bench writes beside its table, and ``compare``."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_benchmark import SMALL
+
+from edgecnn.benchmark import cli, compare
+from edgecnn.benchmark.page import to_html
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run in all forms."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "small.cfg").write_text(SMALL)
+    files = [
+        part for form in ("json", "csv", "markdown", "html") for part in (f"--{form}", str(folder / f"run.{form}"))
+    ]
+    arguments = [str(folder / "small.cfg"), "--backend", "native,reference", "--frames", "30", *files]
+    assert cli.main(arguments) == 0
+    return folder
+
+
+def made_up(scale: float = 1.0, seed: int = 0, **machine: object) -> dict[str, Any]:
+    """A run of 10 bursts with 5 % spread."""
+    rng = np.random.default_rng(seed)
+    rounds = [float(ms) for ms in scale * (2 + 0.1 * rng.random(10))]
+    stage = {"min": min(rounds), "median": 2.1, "p95": 2.3, "max": 2.4, "fps": 476.0, "frames": 10}
+    result = {"backend": "native", "threads": 1, "rounds_ms": rounds, "agrees": True, "stages": {"inference": stage}}
+    described = {"board": "", "cpu": "a <CPU>", "cores": 4, "max_mhz": None, "governor": "", "temperature_c": None}
+    described.update({"throttling": None, "system": "Linux", **machine})
+    failed = {"backend": "tflite", "threads": 1, "error": "no <tflite> here"}
+    model = {"model": "m.onnx", "note": "", "results": [result, failed]}
+    run = {"edgecnn": "0", "date": "today", "machine": described, "machine_after": described, "models": [model]}
+    return copy.deepcopy(run)
+
+
+def test_csv(folder: Path) -> None:
+    rows = list(csv.DictReader((folder / "run.csv").open()))
+    assert [(row["backend"], row["threads"]) for row in rows] == [("native", "1"), ("reference", "1")]
+    assert all(0 < float(row["min_ms"]) <= float(row["median_ms"]) <= float(row["max_ms"]) for row in rows)
+
+
+def test_markdown(folder: Path) -> None:
+    lines = (folder / "run.markdown").read_text().splitlines()
+    assert lines[2].startswith("| model | backend |") and len(lines) == 6
+    assert len({line.count("|") for line in lines[2:]}) == 1
+
+
+class Page(HTMLParser):
+    """Which elements are open, and what any of them would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "rect", "path"):
+            self.open.append(tag)
+        self.fetched += [str(value) for name, value in attrs if name in ("src", "href")]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [str(value) for name, value in attrs if name in ("src", "href")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_page(folder: Path) -> None:
+    for text in ((folder / "run.html").read_text(), to_html(made_up(throttling="under-voltage"))):
+        page = Page()
+        page.feed(text)
+        assert not page.open and not page.fetched and "viewport" in text and "<svg" in text
+    assert "Throttled (under-voltage)" in page.text and "a <CPU>" in page.text
+    assert "cannot run: no <tflite> here" in page.text
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_same_again_is_no_difference(seed: int) -> None:
+    (verdict,), remarks = compare.compare(made_up(), made_up(seed=seed))
+    assert verdict.verdict == "no difference" and not remarks
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_tenth_is_found(seed: int) -> None:
+    (verdict,), _ = compare.compare(made_up(), made_up(1.1, seed))
+    assert verdict.verdict == "slower" and verdict.low < 1.1 < verdict.high + 0.02
+    (verdict,), _ = compare.compare(made_up(1.1, seed), made_up())
+    assert verdict.verdict == "faster"
+
+
+def test_a_busy_neighbour_is_no_difference() -> None:
+    run = made_up(seed=3)
+    rounds = run["models"][0]["results"][0]["rounds_ms"]
+    rounds[:8] = [2 * ms for ms in rounds[:8]]
+    (verdict,), _ = compare.compare(made_up(), run)
+    assert verdict.ratio > 1.5 and verdict.verdict == "no difference"
+
+
+def test_remarks() -> None:
+    other = made_up(cpu="another", throttling="too hot")
+    other["models"][0]["results"][0]["threads"] = 2
+    verdicts, remarks = compare.compare(made_up(), other)
+    assert not verdicts
+    text = "\n".join(remarks)
+    for part in ("only in the first run", "only in the second run", "another machine", "second run was throttled"):
+        assert part in text
+
+
+def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    same = str(folder / "run.json")
+    assert cli.main(["compare", same, same]) == 0
+    assert capsys.readouterr().out.count("no difference") == 2
+    slower = tmp_path / "slower.json"
+    slower.write_text(json.dumps(made_up(1.1)))
+    (tmp_path / "a.json").write_text(json.dumps(made_up()))
+    assert cli.main(["compare", str(tmp_path / "a.json"), str(slower)]) == 3
+    assert "slower" in capsys.readouterr().out
+    assert cli.main(["compare", same, str(slower)]) == 1
+    assert "in common" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"models": [{}]}', "[" * 100_000])
+def test_what_is_no_run(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(text)
+    assert cli.main(["compare", str(path), str(path)]) == 1
+    assert "measure again" in capsys.readouterr().err
+
+
+def test_a_run_of_another_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = made_up()
+    del run["models"][0]["results"][0]["rounds_ms"]
+    (tmp_path / "old.json").write_text(json.dumps(run))
+    assert cli.main(["compare", str(tmp_path / "old.json"), str(tmp_path / "old.json")]) == 1
+    assert "this version" in capsys.readouterr().err
+
+
+def test_unwritable(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "none" / "page.html"
+    arguments = [str(folder / "small.cfg"), "--backend", "native", "--frames", "10", "--html", str(target)]
+    assert cli.main(arguments) == 1
+    assert str(target) in capsys.readouterr().err
