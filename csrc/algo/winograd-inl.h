@@ -304,6 +304,14 @@ struct WinogradStep {
       const int64_t group_floats = (last_panel - first_panel) * kFrequencies * kProductStep;
       const int rows = static_cast<int>(shape.groups.base);
       const int other_rows = static_cast<int>(shape.groups.other());
+      // Groups that have not `rows`: the first ones or the last one.
+      const int64_t longer = shape.groups.longer;
+      const int64_t first_other = longer > 0 ? 0 : shape.groups.tiles - 1;
+      const int64_t last_other = longer > 0 ? longer : shape.groups.tiles;
+      // By whether the panel is the last one, which may be narrow.
+      const TileFunction compute[] = {tile_function(rows, kPanelVecs), tile_function(rows, shape.last_vecs)};
+      const TileFunction compute_other[] = {tile_function(other_rows, kPanelVecs),
+                                            tile_function(other_rows, shape.last_vecs)};
       Tile t = {};
       t.run_count = 1;
       t.runs = &run;
@@ -314,9 +322,8 @@ struct WinogradStep {
           t.run_length = static_cast<int>(smaller(k - c, shape.cut));
           t.a_offset = f * shape.input_step + c / shape.cut * shape.cut_step;
           for (int n = first_panel; n < last_panel; ++n) {
-            const int vecs = n + 1 < shape.panels ? kPanelVecs : shape.last_vecs;
-            const TileFunction compute = tile_function(rows, vecs);
-            const TileFunction compute_other = tile_function(other_rows, vecs);
+            const bool last = n + 1 == shape.panels;
+            const int vecs = last ? shape.last_vecs : kPanelVecs;
             t.b = panels + n * panel_step + c * vecs * kLanes;
             t.prefetch = t.b + panel_step;
             t.a = scratch.rows;
@@ -325,7 +332,7 @@ struct WinogradStep {
             t.start_step = c == 0 ? 0 : vecs * kLanes;
             for (int64_t g = first_group; g < last_group; ++g) {
               if (c > 0) t.start = t.partial;
-              (rows_of(g) == rows ? compute : compute_other)(t);
+              (g < first_other || g >= last_other ? compute : compute_other)[last](t);
               t.a += kTileRows;
               t.partial += group_floats;
             }
