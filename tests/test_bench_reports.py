@@ -150,6 +150,17 @@ def test_a_run_of_another_version(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "this version" in capsys.readouterr().err
 
 
+def test_profile(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [str(folder / "small.cfg"), "--backend", "native", "--frames", "10", "--profile"]
+    assert cli.main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("convolutional_0" in line for line in lines) and lines[-1].split()[0] == "sum"
+    assert cli.main([*arguments, "--json", "-"]) == 0
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    layers = model["profile"]["layers"]
+    assert sum(layer["percent"] for layer in layers) == pytest.approx(100)
+
+
 def test_unwritable(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "none" / "page.html"
     arguments = [str(folder / "small.cfg"), "--backend", "native", "--frames", "10", "--html", str(target)]

@@ -12,6 +12,7 @@ from typing import Any
 from edgecnn import __version__
 from edgecnn.benchmark import machine, report
 from edgecnn.benchmark.measure import Job, Result, measure
+from edgecnn.benchmark.profile import profile, profile_table
 from edgecnn.classical import CLASSICAL
 from edgecnn.cli import count, guarded, write_json
 from edgecnn.cli_models import find_model
@@ -55,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME,NAME",
         help="forecast for these boards instead of measuring here (docs/forecast.md)",
     )
+    parser.add_argument("--profile", action="store_true", help="print also what each layer takes on the native backend")
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON; - is standard output")
     parser.add_argument("--csv", metavar="FILE", help="write a row for each combination")
     parser.add_argument("--markdown", metavar="FILE", help="write a table for a text or an issue")
@@ -114,6 +116,11 @@ def run(options: argparse.Namespace) -> int:
         if options.json != "-":
             print(f"\n{report.table(_title(facts), results)}", flush=True)
             _warn(results)
+        if options.profile and model not in CLASSICAL:
+            layers = profile(path, weights, options.threads[0], shapes)
+            models[-1]["profile"] = {"threads": options.threads[0], "layers": layers}
+            if options.json != "-":
+                print(f"\n{profile_table(layers, options.threads[0])}", flush=True)
     after = machine.describe()
     if options.json or options.csv or options.markdown or options.html:
         settings = {"seconds": options.seconds, "frames": options.frames, "image": options.image, "size": options.size}

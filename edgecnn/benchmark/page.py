@@ -22,14 +22,15 @@ h1{font-size:1.4rem;margin:.2rem 0}h2{font-size:1.1rem;margin:2rem 0 .3rem}p{mar
 table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left}
-svg{width:100%;height:auto;font:13px system-ui,sans-serif}svg text{fill:var(--text)}svg .dim{fill:var(--dim)}
+svg{width:100%;max-width:40rem;height:auto;font:13px system-ui,sans-serif}
+svg text{fill:var(--text)}svg .dim{fill:var(--dim)}
 """
 COLUMNS = {
     "backend": "backend", "threads": "threads", "min_ms": "min", "median_ms": "median", "p95_ms": "p95",
     "max_ms": "max", "fps": "fps", "preprocess_ms": "pre", "postprocess_ms": "post", "load_ms": "load",
     "first_frame_ms": "first", "peak_rss_mib": "MiB",
 }  # fmt: skip
-ROW, LABEL, WIDTH, VALUE = 30, 130, 640, 150
+ROW, BAR, WIDTH, VALUE = 42, 16, 400, 140
 
 
 def to_html(run: Mapping[str, Any]) -> str:
@@ -76,16 +77,17 @@ def _bars(rows: Sequence[Mapping[str, Any]]) -> str:
     """A bar to the median, a line from the minimum to p95; the fastest stands out."""
     if not rows:
         return ""
-    scale = (WIDTH - LABEL - VALUE) / max(row["p95_ms"] for row in rows)
+    scale = (WIDTH - VALUE) / max(row["p95_ms"] for row in rows)
     best = min(row["median_ms"] for row in rows)
     marks = []
     for i, row in enumerate(rows):
-        y, middle = i * ROW, i * ROW + ROW / 2
-        low, median, high = (LABEL + scale * row[key] for key in ("min_ms", "median_ms", "p95_ms"))
+        y = ROW * (i + 1) - BAR - 4
+        middle = y + BAR / 2
+        low, median, high = (scale * row[key] for key in ("min_ms", "median_ms", "p95_ms"))
         color = "--best" if row["median_ms"] == best else "--bar"
         marks.append(
-            f'<text x="0" y="{middle + 4}">{_who(row)}</text>'
-            f'<rect x="{LABEL}" y="{y + 6}" width="{median - LABEL:.1f}" height="{ROW - 12}" fill="var({color})"/>'
+            f'<text x="0" y="{y - 5}">{_who(row)}</text>'
+            f'<rect x="0" y="{y}" width="{median:.1f}" height="{BAR}" fill="var({color})"/>'
             f'<path d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 4}v8M{high:.1f} {middle - 4}v8" '
             'stroke="currentColor" fill="none"/>'
             f'<text x="{high + 8:.1f}" y="{middle + 4}">{row["median_ms"]:.2f} ms'
