@@ -19,6 +19,10 @@ from darknet_files import DIGITS_CFG_HEAD, conv_section, write_weights
 from digits_data import SIZE, DigitPictures, split_mnist
 from torch import nn
 
+from edgecnn.graph.metadata import YoloHead
+from edgecnn.yolo.anchors import kmeans_anchors
+from edgecnn.yolo.encode import encode
+
 GRID, CLASSES = SIZE // 32, 10
 FILTERS = (16, 32, 64, 128, 128, 256)
 
@@ -41,45 +45,12 @@ class YoloLite(nn.Module):
         return self.head(x)
 
 
-def kmeans_anchors(sizes: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
-    """k-means with 1 - IoU as the distance (YOLOv2, section 2): (N, 2) box sizes -> (k, 2), smallest first."""
-    rng = np.random.default_rng(seed)
-    centers = sizes[rng.choice(len(sizes), k, replace=False)]
-    for _ in range(100):
-        inter = np.minimum(sizes[:, None], centers).prod(2)
-        nearest = (inter / (sizes.prod(1)[:, None] + centers.prod(1) - inter)).argmax(1)
-        updated = np.array(
-            [np.median(sizes[nearest == i], 0) if (nearest == i).any() else centers[i] for i in range(k)]
-        )
-        if np.allclose(updated, centers):
-            break
-        centers = updated
-    return centers[centers.prod(1).argsort()]
-
-
-def encode(boxes: np.ndarray, labels: np.ndarray, anchors: np.ndarray) -> np.ndarray:
-    """Targets of one picture: (anchors, 6, GRID, GRID): objectness, x and y in the cell, log w and h ratios, class.
-
-    An object belongs to the cell of its centre and to the free anchor there whose shape fits it best.
-    """
-    target = np.zeros((len(anchors), 6, GRID, GRID), np.float32)
-    for (x0, y0, x1, y1), label in zip(boxes / (SIZE / GRID), labels):
-        cx, cy, w, h = (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0
-        column, row = int(cx), int(cy)
-        inter = np.minimum(anchors, (w, h)).prod(1)
-        for a in (-inter / (anchors.prod(1) + w * h - inter)).argsort():
-            if not target[a, 0, row, column]:
-                ratios = np.log(w / anchors[a, 0]), np.log(h / anchors[a, 1])
-                target[a, :, row, column] = (1, cx - column, cy - row, *ratios, label)
-                break
-    return target
-
-
 class Pictures(torch.utils.data.Dataset):
     """An endless supply: picture i is made from the seed (1, i)."""
 
     def __init__(self, source: DigitPictures, anchors: np.ndarray, count: int) -> None:
-        self.source, self.anchors, self.count = source, anchors, count
+        self.source, self.count = source, count
+        self.head = YoloHead("digits", "region", CLASSES, tuple((float(w), float(h)) for w, h in anchors))
 
     def __len__(self) -> int:
         return self.count
@@ -87,7 +58,8 @@ class Pictures(torch.utils.data.Dataset):
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
         picture, boxes, labels = self.source.picture((1, i))
         x = torch.from_numpy(picture.transpose(2, 0, 1).astype(np.float32) / 255)
-        return x, torch.from_numpy(encode(boxes, labels, self.anchors))
+        targets = encode(self.head, boxes / SIZE, labels, (GRID, GRID), (SIZE, SIZE))
+        return x, torch.from_numpy(targets.astype(np.float32))
 
 
 def loss_of(raw: torch.Tensor, target: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
