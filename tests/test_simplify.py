@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import edgecnn
+from edgecnn.evaluate.annotations import read_annotations
 from edgecnn.graph.cost import mflop
 from edgecnn.importers.darknet import import_text
 from edgecnn.networks import NETWORKS, build_network, simplify, yolo
+from edgecnn.zoo.labels import VOC
 
 VOC_XML = """<annotation><object><name>{label}</name><difficult>{difficult}</difficult><bndbox>
 <xmin>{box[0]}</xmin><ymin>{box[1]}</ymin><xmax>{box[2]}</xmax><ymax>{box[3]}</ymax></bndbox></object></annotation>"""
@@ -48,20 +50,10 @@ def test_accuracy_of_any_detector(voc: Path, data_dir: Path) -> None:
     weights = data_dir / "darknet/yolo-lite/tiny-yolov2-trial3-noBatch.weights"
     times: list[float] = []
     for detector in (edgecnn.Detector("yolo-lite", weights), edgecnn.Detector("hog-people")):
-        assert simplify.average_precisions(detector, simplify.read_voc(voc), times) == {"person": 1.0}
+        assert simplify.average_precisions(detector, read_annotations(voc, VOC).pictures, times) == {"person": 1.0}
     assert len(times) == 2 and min(times) > 0
     (voc / "Annotations/1.xml").write_text(VOC_XML.format(label="person", difficult=1, box=(190, 98, 275, 380)))
-    assert simplify.average_precisions(edgecnn.Detector("hog-people"), simplify.read_voc(voc)) == {}
-
-
-def test_annotations_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(edgecnn.InputError, match="no Annotations"):
-        simplify.read_voc(tmp_path)
-    (tmp_path / "Annotations").mkdir()
-    for text in ("<annotation>", VOC_XML.format(label="dog", difficult=0, box=("a", 1, 2, 3))):
-        (tmp_path / "Annotations/7.xml").write_text(text)
-        with pytest.raises(edgecnn.InputError, match=r"7\.xml"):
-            simplify.read_voc(tmp_path)
+    assert simplify.average_precisions(edgecnn.Detector("hog-people"), read_annotations(voc, VOC).pictures) == {}
 
 
 def test_the_study(voc: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

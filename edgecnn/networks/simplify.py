@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,14 +25,15 @@ from edgecnn.classical import CLASSICAL
 from edgecnn.cli import count, guarded
 from edgecnn.detector import Detector
 from edgecnn.errors import InputError, MissingDependency
+from edgecnn.evaluate.annotations import AnnotatedPicture, read_annotations
 from edgecnn.evaluate.average_precision import ClassBoxes, average_precision
 from edgecnn.graph.cost import mflop, parameters
 from edgecnn.importers import import_model
 from edgecnn.networks import yolo
 from edgecnn.predictor import required_memory
+from edgecnn.zoo.labels import VOC
 
 PERSON = "person"
-Picture = tuple[Path, list[tuple[str, tuple[float, ...], bool]]]  # file; label, box and "difficult" of each object
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> int:
     """Measures, prints the table, and plots."""
     backends = options.backend.split(",")
-    pictures = read_voc(options.voc) if options.voc else []
+    pictures = read_annotations(options.voc, VOC).pictures if options.voc else []
     draw = _plotter(options.plot) if options.plot else None
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -128,7 +128,7 @@ def _measured(
     weights: str,
     backends: Sequence[str],
     options: argparse.Namespace,
-    pictures: Sequence[Picture],
+    pictures: Sequence[AnnotatedPicture],
 ) -> Row:
     _progress(name)
     graph = import_model(cfg, weights)
@@ -149,7 +149,7 @@ def _measured(
     return row
 
 
-def _classical(name: str, pictures: Sequence[Picture], threads: int) -> Row:
+def _classical(name: str, pictures: Sequence[AnnotatedPicture], threads: int) -> Row:
     """A detector without a network: persons, and frames per second of the pictures as they are."""
     _progress(name)
     times: list[float] = []
@@ -161,39 +161,17 @@ def _classical(name: str, pictures: Sequence[Picture], threads: int) -> Row:
     return Row(name, fps={"OpenCV": statistics(times)["fps"]}, person=found.get(PERSON))
 
 
-def read_voc(folder: Path) -> list[Picture]:
-    """The pictures of a folder in VOC's layout."""
-    pictures = []
-    for file in sorted((folder / "Annotations").glob("*.xml")):
-        try:
-            root = ElementTree.parse(file).getroot()
-            objects = [
-                (
-                    item.findtext("name", ""),
-                    tuple(float(item.findtext(f"bndbox/{side}", "")) for side in ("xmin", "ymin", "xmax", "ymax")),
-                    item.findtext("difficult", "0").strip() == "1",
-                )
-                for item in root.iter("object")
-            ]
-        except (ElementTree.ParseError, ValueError) as error:
-            raise InputError(f"{file}: {error}") from error
-        pictures.append((folder / "JPEGImages" / f"{file.stem}.jpg", objects))
-    if not pictures:
-        raise InputError(f"{folder}: no Annotations/*.xml here")
-    return pictures
-
-
 def average_precisions(
-    detector: Detector, pictures: Sequence[Picture], times: list[float] | None = None
+    detector: Detector, pictures: Sequence[AnnotatedPicture], times: list[float] | None = None
 ) -> dict[str, float]:
     """AP at IoU .5 of each class that occurs; milliseconds of each picture go into *times*."""
     classes: dict[str, ClassBoxes] = {}
-    for path, objects in pictures:
-        for label, box, difficult in objects:
-            classes.setdefault(label, ClassBoxes()).add_truth(path, box, difficult)
-        result = detector(path)
+    for picture in pictures:
+        for box in picture.boxes:
+            classes.setdefault(VOC[box.class_id], ClassBoxes()).add_truth(picture.path, box.xyxy, box.ignored)
+        result = detector(picture.path)
         for found in result:
-            classes.setdefault(found.name, ClassBoxes()).add_found(path, found.xyxy, found.conf)
+            classes.setdefault(found.name, ClassBoxes()).add_found(picture.path, found.xyxy, found.conf)
         if times is not None:
             times.append(result.speed["inference"])
     values = {label: average_precision(boxes) for label, boxes in classes.items()}
