@@ -14,12 +14,9 @@ are so small that a grey level more or less moves a figure by .02: the figures a
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -30,76 +27,17 @@ from PIL import Image  # noqa: E402
 
 import edgecnn  # noqa: E402
 from edgecnn import boxes  # noqa: E402
+from edgecnn.evaluate.annotations import AnnotatedPicture, read_annotations  # noqa: E402
 from edgecnn.evaluate.average_precision import ClassBoxes, mean_average_precision  # noqa: E402
 from edgecnn.yolo.decoder import Decoder  # noqa: E402
-from edgecnn.zoo.labels import VOC  # noqa: E402
+from edgecnn.zoo.labels import COCO, VOC  # noqa: E402
 
 TOLERANCE = 0.01
 CONFIDENCE, IOU, MAX_BOXES = 0.005, 0.45, 10_000
 
 
-@dataclass(frozen=True)
-class Truth:
-    """One true box."""
-
-    class_id: int
-    box: tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels
-    difficult: bool = False
-
-
-Pictures = Iterator[tuple[Path, list[Truth]]]
-
-
-def voc2012(data: Path) -> Pictures:
-    """VOC 2012 trainval pictures with XML annotations."""
-    folder = data / "detection-eval" / "voc2012"
-    for file in sorted((folder / "Annotations").glob("*.xml")):
-        root = ElementTree.parse(file).getroot()
-        truths = []
-        for item in root.iter("object"):
-            box = item.find("bndbox")
-            if box is None:
-                continue
-            x1, y1, x2, y2 = (float(box.findtext(key, "0")) for key in ("xmin", "ymin", "xmax", "ymax"))
-            difficult = item.findtext("difficult", "0").strip() == "1"
-            truths.append(Truth(VOC.index(item.findtext("name", "")), (x1, y1, x2, y2), difficult))
-        yield folder / "JPEGImages" / f"{file.stem}.jpg", truths
-
-
-def voc2007test(data: Path) -> Pictures:
-    """VOC 2007 test pictures with annotations in COCO's form."""
-    folder = data / "detection-eval" / "voc2007test"
-    rows = json.loads((folder / "annotations.json").read_text())
-    classes = {row["id"]: VOC.index(row["name"]) for row in rows["categories"] if row["name"] in VOC}
-    for picture in rows["images"]:
-        truths = []
-        for row in rows["annotations"]:
-            if row["image_id"] == picture["id"]:
-                x, y, w, h = row["bbox"]
-                truths.append(Truth(classes[row["category_id"]], (x, y, x + w, y + h), bool(row["ignore"])))
-        yield folder / "JPEGImages" / picture["file_name"], truths
-
-
-def coco128_val2017(data: Path) -> Pictures:
-    """COCO val2017 pictures with annotations in YOLO's form."""
-    folder = data / "detection-eval" / "coco128-val2017"
-    for path in sorted((folder / "images").glob("*.jpg")):
-        with Image.open(path) as image:
-            width, height = image.size
-        truths = []
-        labels = folder / "labels" / f"{path.stem}.txt"
-        for line in labels.read_text().splitlines() if labels.exists() else ():
-            class_id, cx, cy, w, h = (float(v) for v in line.split())
-            x1, y1, x2, y2 = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
-            truths.append(Truth(int(class_id), (x1 * width, y1 * height, x2 * width, y2 * height)))
-        yield path, truths
-
-
-SETS: dict[str, Callable[[Path], Pictures]] = {
-    "voc2007test": voc2007test,
-    "voc2012": voc2012,
-    "coco128-val2017": coco128_val2017,
-}
+# Set, in the data folder's detection-eval, and the names of its classes.
+SETS = {"voc2007test": VOC, "voc2012": VOC, "coco128-val2017": COCO}
 
 # Name, .cfg and .weights under data/darknet, and the measured figure for each set.
 NETWORKS: tuple[tuple[str, str, str, dict[str, float]], ...] = (
@@ -181,14 +119,14 @@ def detect_with_detector(predictor: edgecnn.Predictor) -> Callable[[Path], Found
     return lambda path: [(found.class_id, found.xyxy, found.conf) for found in detector(path)]
 
 
-def measure(detect: Callable[[Path], Found], pictures: Pictures) -> float:
+def measure(detect: Callable[[Path], Found], pictures: Sequence[AnnotatedPicture]) -> float:
     """mAP@.5 on a set."""
     classes: dict[int, ClassBoxes] = {}
-    for path, truths in pictures:
-        for truth in truths:
-            classes.setdefault(truth.class_id, ClassBoxes()).add_truth(path.name, truth.box, truth.difficult)
-        for class_id, box, score in detect(path):
-            classes.setdefault(class_id, ClassBoxes()).add_found(path.name, box, score)
+    for picture in pictures:
+        for truth in picture.boxes:
+            classes.setdefault(truth.class_id, ClassBoxes()).add_truth(picture.path, truth.xyxy, truth.ignored)
+        for class_id, box, score in detect(picture.path):
+            classes.setdefault(class_id, ClassBoxes()).add_found(picture.path, box, score)
     return mean_average_precision(dict(classes))
 
 
@@ -213,8 +151,9 @@ def main() -> int:
         files = (data / "darknet" / cfg, data / "darknet" / weights)
         with edgecnn.load(*files, backend=options.backend, threads=options.threads) as predictor:
             for set_name, figure in expected.items():
-                value = measure(detect_by_the_method(predictor), SETS[set_name](data))
-                users = measure(detect_with_detector(predictor), SETS[set_name](data))
+                pictures = read_annotations(data / "detection-eval" / set_name, SETS[set_name]).pictures
+                value = measure(detect_by_the_method(predictor), pictures)
+                users = measure(detect_with_detector(predictor), pictures)
                 worst = max(worst, abs(value - figure))
                 print(
                     f"{name:<40}{set_name:<18}{value:7.3f}{figure:10.3f}{value - figure:+8.3f}{users:10.3f}", flush=True
