@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from test_benchmark import SMALL
 
-from edgecnn.benchmark import cli, compare
+from edgecnn.benchmark import cli, compare, machine
 from edgecnn.benchmark.page import to_html
 
 
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def made_up(scale: float = 1.0, seed: int = 0, **machine: object) -> dict[str, Any]:
+def made_up(scale: float = 1.0, seed: int = 0, throttled: list[str] | None = None, **machine: object) -> dict[str, Any]:
     """A run of 10 bursts with 5 % spread."""
     rng = np.random.default_rng(seed)
     rounds = [float(ms) for ms in scale * (2 + 0.1 * rng.random(10))]
@@ -41,6 +41,7 @@ def made_up(scale: float = 1.0, seed: int = 0, **machine: object) -> dict[str, A
     failed = {"backend": "tflite", "threads": 1, "error": "no <tflite> here"}
     model = {"model": "m.onnx", "note": "", "results": [result, failed]}
     run = {"edgecnn": "0", "date": "today", "machine": described, "machine_after": described, "models": [model]}
+    run["throttled"] = throttled or []
     return copy.deepcopy(run)
 
 
@@ -81,11 +82,11 @@ class Page(HTMLParser):
 
 
 def test_page(folder: Path) -> None:
-    for text in ((folder / "run.html").read_text(), to_html(made_up(throttling="under-voltage"))):
+    for text in ((folder / "run.html").read_text(), to_html(made_up(throttled=["under-voltage now"]))):
         page = Page()
         page.feed(text)
         assert not page.open and not page.fetched and "viewport" in text and "<svg" in text
-    assert "Throttled (under-voltage)" in page.text and "a <CPU>" in page.text
+    assert "Throttled (under-voltage now)" in page.text and "a <CPU>" in page.text
     assert "cannot run: no <tflite> here" in page.text
 
 
@@ -112,7 +113,7 @@ def test_a_busy_neighbour_is_no_difference() -> None:
 
 
 def test_remarks() -> None:
-    other = made_up(cpu="another", throttling="too hot")
+    other = made_up(throttled=["too hot"], cpu="another")
     other["models"][0]["results"][0]["threads"] = 2
     verdicts, remarks = compare.compare(made_up(), other)
     assert not verdicts
@@ -159,6 +160,19 @@ def test_profile(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (model,) = json.loads(capsys.readouterr().out)["models"]
     layers = model["profile"]["layers"]
     assert sum(layer["percent"] for layer in layers) == pytest.approx(100)
+
+
+def test_a_run_that_is_throttled_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(machine, "state", lambda: {"slowed": ["under-voltage now"]})
+    counts = iter([{"throttling has occurred": 0}, {"throttling has occurred": 1}])
+    monkeypatch.setattr(machine, "throttle_events", lambda: next(counts))
+    arguments = [str(folder / "small.cfg"), "--backend", "native", "--frames", "10", "--json", "-"]
+    assert cli.main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["throttled"] == ["throttling has occurred", "under-voltage now"]
+    assert "THROTTLED" in err
 
 
 def test_unwritable(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

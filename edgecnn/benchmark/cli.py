@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,8 @@ def run(options: argparse.Namespace) -> int:
 
         files = [_files(model, options.weights)[:2] for model in options.model]
         return command(files, options.board.split(","), options.threads, options.json or "")
-    show = _on_terminal if sys.stderr.isatty() else _silent
+    _check_writable(options.json, options.csv, options.markdown, options.html)
+    show = _Watch(_on_terminal if sys.stderr.isatty() else _silent)
     before = machine.describe()
     if options.json != "-":
         print(report.machine_line(before))
@@ -117,15 +118,18 @@ def run(options: argparse.Namespace) -> int:
             print(f"\n{report.table(_title(facts), results)}", flush=True)
             _warn(results)
         if options.profile and model not in CLASSICAL:
-            layers = profile(path, weights, options.threads[0], shapes)
-            models[-1]["profile"] = {"threads": options.threads[0], "layers": layers}
+            models[-1]["profile"] = profile(path, weights, options.threads[0], shapes)
             if options.json != "-":
-                print(f"\n{profile_table(layers, options.threads[0])}", flush=True)
+                print(f"\n{profile_table(models[-1]['profile'])}", flush=True)
     after = machine.describe()
+    throttled = show.throttled()
+    if throttled:
+        print(f"edgecnn-bench: THROTTLED ({', '.join(throttled)}): not the times of a cool machine", file=sys.stderr)
     if options.json or options.csv or options.markdown or options.html:
         settings = {"seconds": options.seconds, "frames": options.frames, "image": options.image, "size": options.size}
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         head = {"edgecnn": __version__, "date": when, "machine": before, "machine_after": after, "settings": settings}
+        head["throttled"] = throttled
         _write(options, {**head, "models": models})
     return status
 
@@ -207,6 +211,31 @@ def _warn(results: list[Result]) -> None:
         if not result.error and not result.agrees:
             who = f"{result.backend} with {result.job.threads} threads"
             print(f"edgecnn-bench: {who}: the outputs differ from the first row's", file=sys.stderr)
+
+
+class _Watch:
+    """Shows progress, and looks with each line of it whether something holds the processor back."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show = show
+        self._events = machine.throttle_events()
+        self._slowed: set[str] = set()
+
+    def __call__(self, text: str) -> None:
+        self._slowed.update(machine.state()["slowed"])
+        self._show(text)
+
+    def throttled(self) -> list[str]:
+        """What held it back since."""
+        grown = [event for event, n in machine.throttle_events().items() if n > self._events.get(event, 0)]
+        return sorted({*self._slowed, *grown})
+
+
+def _check_writable(*files: str | None) -> None:
+    """Says before the measurement what could not be written after it."""
+    for file in files:
+        if file and file != "-" and (not Path(file).parent.is_dir() or Path(file).is_dir()):
+            raise InputError(f"{file}: cannot be written: its folder does not exist, or it is one")
 
 
 def _silent(text: str) -> None:

@@ -90,9 +90,10 @@ def compare(a: dict[str, Any], b: dict[str, Any], floor: float = FLOOR) -> tuple
     if a["machine"]["cpu"] != b["machine"]["cpu"]:
         remarks.append(f"another machine: {a['machine']['cpu']} and {b['machine']['cpu']}")
     for when, run in (("first", a), ("second", b)):
-        hot = run["machine"].get("throttling") or run.get("machine_after", {}).get("throttling")
-        if hot:
-            remarks.append(f"the {when} run was throttled ({hot}): its times are not the machine's best")
+        if run.get("throttled"):
+            remarks.append(
+                f"the {when} run was throttled ({', '.join(run['throttled'])}): not the machine's best times"
+            )
     return verdicts, remarks
 
 

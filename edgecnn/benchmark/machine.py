@@ -73,22 +73,6 @@ def throttle_events(root: Path = ROOT) -> dict[str, int]:
     return events
 
 
-def busy(root: Path = ROOT) -> tuple[float, float]:
-    """Seconds of processor time that all programs have used, and that there were, over all processors."""
-    line = re.search(r"^cpu +(\d+(?: \d+){4,})$", _read(root / "proc/stat") or "", re.MULTILINE)
-    if line is None:
-        return 0.0, 0.0
-    user, nice, system, idle, wait, *rest = (int(word) for word in line.group(1).split()[:8])
-    tick = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-    working = user + nice + system + sum(rest)  # with steal: what other guests of the machine took
-    return working / tick, (working + idle + wait) / tick
-
-
-def available_mib(root: Path = ROOT) -> int | None:
-    """Memory that programs can still get."""
-    return _memory(root).get("MemAvailable")
-
-
 def available_cores() -> int:
     """Cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):

@@ -35,14 +35,13 @@ ROW, BAR, WIDTH, VALUE = 42, 16, 400, 140
 
 def to_html(run: Mapping[str, Any]) -> str:
     """The page for a run (what ``--json`` writes)."""
-    machine, after = run["machine"], run["machine_after"]
-    hot = machine["throttling"] or after["throttling"]
     parts = [
-        f"<h1>edgecnn-bench</h1><p>{escape(machine_line(machine))}</p>",
+        f"<h1>edgecnn-bench</h1><p>{escape(machine_line(run['machine']))}</p>",
         f"<p>edgecnn {escape(run['edgecnn'])}, {escape(run['date'])}; milliseconds of the inference of one picture</p>",
     ]
-    if hot:
-        parts.append(f'<p class="bad">Throttled ({escape(str(hot))}): these are not the times of a cool board.</p>')
+    if run["throttled"]:
+        why = escape(", ".join(run["throttled"]))
+        parts.append(f'<p class="bad">Throttled ({why}): these are not the times of a cool machine.</p>')
     for model in run["models"]:
         rows = list(flat_rows([model]))
         parts.append(f"<h2>{escape(Path(model['model']).name)}</h2><p>{escape(_about(model))}</p>")
