@@ -4,13 +4,14 @@
 # make test-arm  tests from the installed wheel on emulated boards (docs/arm.md)
 # make sanitize   the C++ tests under sanitizers: minutes
 # make fuzz SECONDS=60   invented files for all that reads files: five targets, so long each
+# make soak MINUTES=30    models that come and go, bad input, full disks, signals, forks (docs/safety.md)
 # make check   style, types, formatting
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(shell find csrc -type f)
 
-.PHONY: demo test test-arm sanitize fuzz wheels check format clean
+.PHONY: demo test test-arm sanitize fuzz soak wheels check format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/edgecnn detect models/demo.png --model digits --boxes --save demo
@@ -37,6 +38,10 @@ SECONDS ?= 60
 fuzz: $(VENV)/.dev
 	$(BIN)/pip install --quiet --disable-pip-version-check 'atheris>=2.3'
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/python tests/fuzz/run.py --seconds $(SECONDS)
+
+MINUTES ?= 30
+soak: $(VENV)/.dev
+	$(BIN)/python tests/endurance.py --minutes $(MINUTES)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
