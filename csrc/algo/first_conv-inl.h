@@ -475,7 +475,9 @@ struct FirstConvStep {
         for (int64_t x = left + columns.first; x < left + columns.last; ++x) {
           if (x != held_at) {
             for (int v = 0; v < NV; ++v) held[v] = broadcast(-__builtin_inff());
+#pragma GCC unroll 3
             for (int64_t i = 0; i < count; ++i) {
+#pragma GCC unroll 2
               for (int v = 0; v < NV; ++v) {
                 const Vec cell = load(rows[i] + x * kPanelWidth + v * kLanes);
                 held[v] = kRows > 0 && i == 0 ? cell : max_nan(held[v], cell);

@@ -25,9 +25,12 @@ struct MaxPoolStep {
       constexpr int kVectors = decltype(vectors)::value;
       Vec best[kVectors];
       for (int v = 0; v < kVectors; ++v) best[v] = broadcast(-__builtin_inff());
+#pragma GCC unroll 3
       for (int64_t ky = 0; ky < rows; ++ky) {
+#pragma GCC unroll 3
         for (int64_t kx = 0; kx < columns; ++kx) {
           const float* x = w.x + ky * w.row_step + kx * w.column_step + c;
+#pragma GCC unroll 4
           for (int v = 0; v < kVectors; ++v) {
             const Vec cell = load_lanes(x + v * kLanes, lanes);
             // Where the loops are unrolled, the first maximum, with minus infinity, is none.
