@@ -66,7 +66,7 @@ struct FirstConvStep {
           p.pool_kernel_h == 1 && p.pool_kernel_w == 1 && p.pool_stride_h == 1 && p.pool_stride_w == 1;
       const bool two = p.pool_kernel_h == 2 && p.pool_kernel_w == 2 && p.pool_stride_h == 2 &&
                        p.pool_stride_w == 2 && p.pool_pad_top == 0 && p.pool_pad_left == 0 &&
-                       p.pooled_h <= p.out_h / 2 && p.pooled_w <= p.out_w / 2 && rises(p);
+                       p.pooled_h <= p.out_h / 2 && p.pooled_w <= p.out_w / 2 && function_rises(p);
       pool = one ? Pool::kNone : two ? Pool::kPairs : Pool::kWindows;
       width = pool == Pool::kPairs ? int64_t{2} * p.pooled_w : p.out_w;
       phase = round_up(larger<int64_t>(width, kWide) + (p.kernel_w - 1) / p.stride_w, kLanes);
@@ -80,12 +80,10 @@ struct FirstConvStep {
     }
   };
 
-  // Whether a larger sum never has a smaller result, so that the function may follow a maximum.
-  static bool rises(const FirstConvParams& p) {
+  static bool function_rises(const FirstConvParams& p) {
     Epilogue e;
     make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, 0, 0, &e);
-    return e.mode == ActMode::kNone || e.mode == ActMode::kClamp ||
-           (e.mode == ActMode::kLeaky && e.alpha >= 0);
+    return rises(e);
   }
 
   struct Scratch {

@@ -114,7 +114,7 @@ struct FirstWinogradStep {
     float* out;
     void (*multiply_tiles)(const float* x, const float* w, float* half);
     Epilogue epilogue;
-    bool pool_first;            // a larger sum never has a smaller result
+    bool pool_first;            // the function rises
     int64_t ring_picture = -1;  // whose rows are in the ring, and their end
     int64_t ring_end = 0;
 
@@ -131,8 +131,7 @@ struct FirstWinogradStep {
                          : p.in_c == 3 ? multiply<3>
                                        : multiply<4>) {
       make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, 0, 0, &epilogue);
-      pool_first = epilogue.mode == ActMode::kNone || epilogue.mode == ActMode::kClamp ||
-                   (epilogue.mode == ActMode::kLeaky && epilogue.alpha >= 0);
+      pool_first = rises(epilogue);
     }
 
     // Counted over the batch.

@@ -24,6 +24,9 @@
 #ifndef EDGECNN_ALGO_WINOGRAD_INL_H_
 #define EDGECNN_ALGO_WINOGRAD_INL_H_
 
+#include <type_traits>
+
+#include "algo/rows-inl.h"
 #include "algo/winograd_transforms-inl.h"
 #include "gemm/igemm-inl.h"
 
@@ -178,6 +181,7 @@ struct WinogradStep {
     float* out;
     const CoreClass core;
     Epilogue epilogue;
+    bool pool_first;                  // the function rises
     int64_t first_group, last_group;  // of the block at hand
 
     Worker(const WinogradParams& params, const StepArgs& args)
@@ -191,6 +195,7 @@ struct WinogradStep {
           out(static_cast<float*>(args.out[0])),
           core(args.core) {
       make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, p.residual, p.pool, &epilogue);
+      pool_first = p.pool && p.residual != 2 && rises(epilogue);
       for (int i = 0; i < kPanelWidth; ++i) scratch.zeros[i] = 0.0f;
       for (int64_t g = 0; g < shape.most_groups; ++g) {
         for (int r = 0; r < kTileRows; ++r) {
@@ -229,18 +234,36 @@ struct WinogradStep {
     // Copies channels [first, in_c) of the tile whose first pixel is (y, x), with zeros outside the picture.
     void gather(int64_t n, int y, int x, int64_t first) const {
       float* to = scratch.patch;
+      const int64_t whole = p.in_c / kLanes * kLanes;
       for (int i = y; i < y + kIn; ++i) {
-        for (int j = x; j < x + kIn; ++j) {
-          const bool inside = i >= 0 && i < p.in_h && j >= 0 && j < p.in_w;
-          const float* from = in + (inside ? ((n * p.in_h + i) * p.in_w + j) * p.in_stride : 0);
-          for (int64_t c = first; c < shape.depth; c += kLanes, to += kLanes) {
-            const int count = static_cast<int>(smaller(p.in_c - c, int64_t{kLanes}));
-            store(to, !inside           ? broadcast(0.0f)
-                      : count == kLanes ? load(from + c)
-                                        : load_partial(from + c, count));
+        for (int j = x; j < x + kIn; ++j, to += shape.depth - first) {
+          if (i < 0 || i >= p.in_h || j < 0 || j >= p.in_w) {
+            fill_floats(to, shape.depth - first, 0.0f);
+            continue;
+          }
+          const float* from = in + ((n * p.in_h + i) * p.in_w + j) * p.in_stride;
+          copy_vectors(to, from + first, whole - first);
+          if (whole < p.in_c) {
+            const int rest = static_cast<int>(p.in_c - whole);
+            store(to + (whole - first), load_partial(from + whole, rest));
           }
         }
       }
+    }
+
+    // `count`: a multiple of kLanes.
+    static EC_INLINE void copy_vectors(float* to, const float* from, int64_t count) {
+      int64_t i = 0;
+      for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
+        const Vec a = load(from + i), b = load(from + i + kLanes);
+        const Vec c = load(from + i + 2 * kLanes), d = load(from + i + 3 * kLanes);
+        store(to + i, a);
+        store(to + i + kLanes, b);
+        store(to + i + 2 * kLanes, c);
+        store(to + i + 3 * kLanes, d);
+      }
+#pragma GCC unroll 1
+      for (; i < count; i += kLanes) store(to + i, load(from + i));
     }
 
     // Channels [first, last) of a tile, both multiples of kLanes, of which `from` holds those from `first`
@@ -258,43 +281,70 @@ struct WinogradStep {
     // `channels`: a multiple of kLanes.
     void transform_tile(const float* from, int64_t line, int64_t pixel, int64_t channels, float* to) const {
       const int64_t step = shape.input_step;
-      for (int64_t c = 0; c < channels; c += kLanes, from += kLanes, to += kLanes) {
+      const Grid<const float> d(from, line, pixel);
+      const Grid<float> t(to, kIn * step, step);
+      for (int64_t c = 0; c < channels; c += kLanes, d.advance(), t.advance()) {
         // The four middle rows of the result need the four middle rows of the input: 24 vectors; then the
         // others.
         Vec columns[kIn * kIn];
 #pragma GCC unroll 6
         for (int j = 0; j < kIn; ++j) {
-          const float* d = from + line + j * pixel;
-          transform_middle(load(d), load(d + line), load(d + 2 * line), load(d + 3 * line), columns + j, kIn);
+          transform_middle(load(d.at(1, j)), load(d.at(2, j)), load(d.at(3, j)), load(d.at(4, j)),
+                           columns + j, kIn);
           keep_order();
         }
 #pragma GCC unroll 6
         for (int i = 1; i < kIn - 1; ++i) {
-          transform_row(columns + i * kIn, to + i * kIn * step, step);
+          transform_row(columns + i * kIn, t, i);
           keep_order();
         }
 #pragma GCC unroll 6
         for (int j = 0; j < kIn; ++j) {
-          const float* d = from + j * pixel;
-          columns[j] = transform_end(load(d), load(d + 2 * line), load(d + 4 * line));
-          d += line;
-          columns[5 * kIn + j] = transform_end(load(d), load(d + 2 * line), load(d + 4 * line));
+          columns[j] = transform_end(load(d.at(0, j)), load(d.at(2, j)), load(d.at(4, j)));
+          columns[5 * kIn + j] = transform_end(load(d.at(1, j)), load(d.at(3, j)), load(d.at(5, j)));
           keep_order();
         }
-        transform_row(columns, to, step);
+        transform_row(columns, t, 0);
         keep_order();
-        transform_row(columns + 5 * kIn, to + 5 * kIn * step, step);
+        transform_row(columns + 5 * kIn, t, 5);
         keep_order();
       }
     }
 
-    static EC_INLINE void transform_row(const Vec* d, float* to, int64_t step) {
+    // The places of 6x6 vectors, for all of which the addresses are a row's plus a column's.
+    template <class T>
+    struct Grid {
+      mutable T* row[kIn];
+      int64_t column[kIn];  // bytes
+
+      EC_INLINE Grid(T* first, int64_t line, int64_t pixel) {
+#pragma GCC unroll 6
+        for (int i = 0; i < kIn; ++i) {
+          row[i] = first + i * line;
+          column[i] = i * pixel * static_cast<int64_t>(sizeof(float));
+          keep_in_register(column[i]);
+        }
+      }
+      EC_INLINE T* at(int i, int j) const {
+        using Byte = std::conditional_t<std::is_const_v<T>, const char, char>;
+        return reinterpret_cast<T*>(reinterpret_cast<Byte*>(row[i]) + column[j]);
+      }
+      EC_INLINE void advance() const {
+#pragma GCC unroll 6
+        for (int i = 0; i < kIn; ++i) {
+          row[i] += kLanes;
+          keep_in_register(row[i]);
+        }
+      }
+    };
+
+    static EC_INLINE void transform_row(const Vec* d, const Grid<float>& to, int i) {
       Vec t[kIn];
       t[0] = transform_end(d[0], d[2], d[4]);
       t[5] = transform_end(d[1], d[3], d[5]);
       transform_middle(d[1], d[2], d[3], d[4], t, 1);
 #pragma GCC unroll 6
-      for (int j = 0; j < kIn; ++j) store(to + j * step, t[j]);
+      for (int j = 0; j < kIn; ++j) store(to.at(i, j), t[j]);
     }
 
     // Rows are tiles.
@@ -312,54 +362,83 @@ struct WinogradStep {
       const TileFunction compute[] = {tile_function(rows, kPanelVecs), tile_function(rows, shape.last_vecs)};
       const TileFunction compute_other[] = {tile_function(other_rows, kPanelVecs),
                                             tile_function(other_rows, shape.last_vecs)};
+      // Within the block at hand, they begin and end here.
+      const int64_t others = smaller(larger(first_other, first_group), last_group);
+      const int64_t others_end = smaller(larger(last_other, others), last_group);
       Tile t = {};
       t.run_count = 1;
       t.runs = &run;
       t.core = core;
+      const float* start = nullptr;  // null: the sums so far
+      const auto compute_groups = [&](int64_t count, TileFunction function, const float* const** a,
+                                      float** partial) __attribute__((always_inline)) {
+        for (const float* const* end = *a + count * kTileRows; *a != end; *a += kTileRows) {
+          t.a = *a;
+          t.partial = *partial;
+          t.start = start != nullptr ? start : *partial;
+          function(t);
+          *partial += group_floats;
+        }
+      };
       for (int f = 0; f < kFrequencies; ++f) {
         const float* panels = weights + f * round_up(p.out_c, kLanes) * k;
-        for (int64_t c = 0; c < k; c += shape.cut) {
+        float* products = scratch.products + f * kProductStep;
+        t.a_offset = f * shape.input_step;
+        for (int64_t c = 0; c < k; c += shape.cut, t.a_offset += shape.cut_step) {
           t.run_length = static_cast<int>(smaller(k - c, shape.cut));
-          t.a_offset = f * shape.input_step + c / shape.cut * shape.cut_step;
-          for (int n = first_panel; n < last_panel; ++n) {
+          float* to = products;
+          for (int n = first_panel; n < last_panel; ++n, to += kFrequencies * kProductStep) {
             const bool last = n + 1 == shape.panels;
             const int vecs = last ? shape.last_vecs : kPanelVecs;
             t.b = panels + n * panel_step + c * vecs * kLanes;
             t.prefetch = t.b + panel_step;
-            t.a = scratch.rows;
-            t.partial = scratch.products + ((n - first_panel) * kFrequencies + f) * kProductStep;
-            t.start = f == kBiasFrequency ? bias + n * kPanelWidth : scratch.zeros;
             t.start_step = c == 0 ? 0 : vecs * kLanes;
-            for (int64_t g = first_group; g < last_group; ++g) {
-              if (c > 0) t.start = t.partial;
-              (g < first_other || g >= last_other ? compute : compute_other)[last](t);
-              t.a += kTileRows;
-              t.partial += group_floats;
-            }
+            start = c > 0 ? nullptr : f == kBiasFrequency ? bias + n * kPanelWidth : scratch.zeros;
+            const float* const* a = scratch.rows;
+            float* partial = to;
+            compute_groups(others - first_group, compute[last], &a, &partial);
+            compute_groups(others_end - others, compute_other[last], &a, &partial);
+            compute_groups(last_group - others_end, compute[last], &a, &partial);
           }
         }
       }
     }
 
+    // Where the results of a tile go, and how many of them lie in the picture.
+    struct Target {
+      float* out;
+      const float* residual;
+      int rows, columns;
+    };
+
     void transform_outputs(int first_panel, int last_panel) {
       const float* products = scratch.products;
+      const int first_channel = first_panel * kPanelWidth;
+      const int shrink = p.pool ? 2 : 1;
+      const int64_t width = p.out_w / shrink, height = p.out_h / shrink;
       Place at(shape, shape.groups.start(first_group));
       for (int64_t g = first_group; g < last_group; ++g) {
         const int rows = rows_of(g);
         for (int r = 0; r < rows; ++r, at.advance(shape)) {
-          const bool inside = at.y + kOut <= p.out_h && at.x + kOut <= p.out_w;
-          for (int n = first_panel; n < last_panel; ++n) {
-            const int o = n * kPanelWidth, columns = smaller(p.out_c - o, kPanelWidth);
-            const int width = static_cast<int>(round_up(columns, kLanes));
-            const float* from = products + (n - first_panel) * kFrequencies * kProductStep + r * width;
-            for (int c = 0; c < columns; c += kLanes) {
+          Target to;
+          to.rows = smaller(p.out_h - at.y, kOut);
+          to.columns = smaller(p.out_w - at.x, kOut);
+          const int64_t pixel = (at.n * p.out_h + at.y) * p.out_w + at.x;
+          const int64_t result = (at.n * height + at.y / shrink) * width + at.x / shrink;
+          to.residual = residual + pixel * p.residual_stride + first_channel;
+          to.out = out + result * p.out_stride + first_channel;
+          const bool inside = to.rows == kOut && to.columns == kOut;
+          const float* from = products;
+          for (int n = first_panel; n < last_panel; ++n, from += kFrequencies * kProductStep) {
+            const int columns = smaller(p.out_c - n * kPanelWidth, kPanelWidth);
+            const float* row = from + r * round_up(columns, kLanes);
+            for (int c = 0; c < columns; c += kLanes, to.out += kLanes, to.residual += kLanes) {
               Vec y[kOut * kOut][1];
-              transform_back(from + c, kProductStep, y);
+              transform_back(row + c, kProductStep, y);
               if (inside && c + kLanes <= columns) {
-                write_tile(y, at, o + c, kOut, kOut, kLanes);
+                write_tile(y, {to.out, to.residual, kOut, kOut}, kLanes);
               } else {
-                write_tile(y, at, o + c, smaller(p.out_h - at.y, kOut), smaller(p.out_w - at.x, kOut),
-                           smaller(columns - c, kLanes));
+                write_tile(y, to, smaller(columns - c, kLanes));
               }
             }
           }
@@ -389,54 +468,52 @@ struct WinogradStep {
       }
     }
 
-    // Output channels [o, o + count) of one tile, of which rows x columns lie in the picture.
-    EC_INLINE void write_tile(Vec (&y)[kOut * kOut][1], const Place& at, int o, int rows, int columns,
-                              int count) {
-      const int64_t pixel = (at.n * p.out_h + at.y) * p.out_w + at.x;
-      if (p.residual == 1) add_residual(y, pixel, o, rows, columns, count);
-      activate(y, epilogue);
-      if (p.residual == 2) add_residual(y, pixel, o, rows, columns, count);
+    // `count` channels of one tile.
+    EC_INLINE void write_tile(Vec (&y)[kOut * kOut][1], const Target& to, int count) {
+      if (p.residual == 1) add_residual(y, to, count);
+      if (!pool_first) activate(y, epilogue);
+      if (p.residual == 2) add_residual(y, to, count);
       if (!p.pool) {
-        float* to = out + pixel * p.out_stride + o;
-#pragma GCC unroll 4
-        for (int i = 0; i < kOut; ++i) {
-#pragma GCC unroll 4
-          for (int j = 0; j < kOut; ++j) {
-            if (i < rows && j < columns) put(to + j * int64_t{p.out_stride}, y[i * kOut + j][0], count);
-          }
-          to += int64_t{p.out_w} * p.out_stride;
-        }
+        put_square<kOut>(y, to.out, int64_t{p.out_w} * p.out_stride, to.rows, to.columns, count);
         return;
       }
-      const int64_t width = p.out_w / 2, pooled = (at.n * (p.out_h / 2) + at.y / 2) * width + at.x / 2;
-      float* to = out + pooled * p.out_stride + o;
+      constexpr int kPooled = kOut / 2;
+      Vec best[kPooled * kPooled][1];
 #pragma GCC unroll 4
-      for (int i = 0; i < kOut; i += 2) {
+      for (int q = 0; q < kPooled * kPooled; ++q) {
+        const int first = q / kPooled * 2 * kOut + q % kPooled * 2;
+        best[q][0] = max_nan(max_nan(y[first][0], y[first + 1][0]),
+                             max_nan(y[first + kOut][0], y[first + kOut + 1][0]));
+      }
+      if (pool_first) activate(best, epilogue);
+      put_square<kPooled>(best, to.out, int64_t{p.out_w / 2} * p.out_stride, to.rows / 2, to.columns / 2,
+                          count);
+    }
+
+    template <int kSide>
+    EC_INLINE void put_square(const Vec (&y)[kSide * kSide][1], float* to, int64_t line, int rows,
+                              int columns, int count) const {
+      const int64_t pixel = p.out_stride;
 #pragma GCC unroll 4
-        for (int j = 0; j < kOut; j += 2) {
-          if (i + 1 >= rows || j + 1 >= columns) continue;
-          const Vec* top = y[i * kOut + j];
-          const Vec* bottom = y[(i + 1) * kOut + j];
-          put(to + j / 2 * int64_t{p.out_stride},
-              max_nan(max_nan(top[0], top[1]), max_nan(bottom[0], bottom[1])), count);
+      for (int i = 0; i < kSide; ++i, to += line) {
+#pragma GCC unroll 4
+        for (int j = 0; j < kSide; ++j) {
+          if (i < rows && j < columns) put(to + j * pixel, y[i * kSide + j][0], count);
         }
-        to += width * p.out_stride;
       }
     }
 
-    EC_INLINE void add_residual(Vec (&y)[kOut * kOut][1], int64_t pixel, int o, int rows, int columns,
-                                int count) const {
-      const float* r = residual + pixel * p.residual_stride + o;
+    EC_INLINE void add_residual(Vec (&y)[kOut * kOut][1], const Target& to, int count) const {
+      const int64_t pixel = p.residual_stride;
+      const float* r = to.residual;
 #pragma GCC unroll 4
-      for (int i = 0; i < kOut; ++i) {
+      for (int i = 0; i < kOut; ++i, r += p.out_w * pixel) {
 #pragma GCC unroll 4
         for (int j = 0; j < kOut; ++j) {
-          if (i >= rows || j >= columns) continue;
-          const float* x = r + j * int64_t{p.residual_stride};
+          if (i >= to.rows || j >= to.columns) continue;
           Vec& sum = y[i * kOut + j][0];
-          sum = add(sum, count == kLanes ? load(x) : load_partial(x, count));
+          sum = add(sum, count == kLanes ? load(r + j * pixel) : load_partial(r + j * pixel, count));
         }
-        r += int64_t{p.out_w} * p.residual_stride;
       }
     }
 

@@ -11,6 +11,17 @@ namespace EC_ISA {
 // alive fits into the registers.
 EC_INLINE void keep_order() { asm volatile("" ::: "memory"); }
 
+// The compiler is to hold x as it is, instead of making it anew from what it was made of. Only where there
+// are registers for it.
+template <class T>
+EC_INLINE void keep_in_register(T& x) {
+#ifdef EC_HAS_FMA_LANE
+  asm("" : "+r"(x));
+#else
+  (void)x;
+#endif
+}
+
 // Bt: the polynomial through the points 0, 1, -1, 2, -2 and infinity. Its rows 1 to 4, and 0 and 5.
 EC_INLINE void transform_middle(Vec d1, Vec d2, Vec d3, Vec d4, Vec* t, int step) {
   const Vec minus_four = broadcast(-4.0f);
@@ -32,7 +43,7 @@ EC_INLINE void transform_output(const Vec (&m)[6], Vec* y, int step) {
   y[0] = add(m[0], add(sum1, sum2));
   y[1 * step] = fma(broadcast(2.0f), difference2, difference1);
   y[2 * step] = fma(broadcast(4.0f), sum2, sum1);
-  y[3 * step] = add(fma(broadcast(8.0f), difference2, difference1), m[5]);
+  y[3 * step] = fma(broadcast(8.0f), difference2, add(difference1, m[5]));
 }
 
 }  // namespace EC_ISA

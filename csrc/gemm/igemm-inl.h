@@ -92,6 +92,11 @@ EC_INLINE void make_epilogue(UnaryKind act, float alpha, float beta, int residua
   }
 }
 
+// Whether a larger sum never has a smaller result, so that the function may follow a maximum.
+EC_INLINE bool rises(const Epilogue& e) {
+  return e.mode == ActMode::kNone || e.mode == ActMode::kClamp || (e.mode == ActMode::kLeaky && e.alpha >= 0);
+}
+
 struct Tile {
   int run_count;
   int run_length;
