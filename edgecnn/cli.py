@@ -16,6 +16,7 @@ from typing import Any
 
 from edgecnn import __version__
 from edgecnn.errors import EdgeCNNError, InputError
+from edgecnn.files import write_whole
 from edgecnn.predictor import BACKENDS
 
 
@@ -200,7 +201,7 @@ def write_json(target: str, value: object) -> None:
     if target == "-":
         sys.stdout.write(text)
     else:
-        Path(target).write_text(text, encoding="utf-8")
+        write_whole(target, text.encode())
 
 
 # The commands. Each imports what it needs, so that `edgecnn --help` is quick.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgecnn.errors import InputError, MissingDependency
+from edgecnn.files import write_whole
 from edgecnn.images import Picture
 
 if TYPE_CHECKING:
@@ -77,8 +79,11 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     from_rgb, _, _ = _pillow()
     picture = from_rgb(np.ascontiguousarray(image[:, :, ::-1]))
     options = {"quality": 92} if os.fspath(path).lower().endswith((".jpg", ".jpeg")) else {}
+    encoded = io.BytesIO()
+    encoded.name = os.fspath(path)  # by which Pillow chooses the format
     try:
-        picture.save(path, **options)
+        picture.save(encoded, **options)
+        write_whole(path, encoded.getbuffer())
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: the picture cannot be written: {error}") from error
 

@@ -292,7 +292,7 @@ def endure(slots: list[Slot], seconds: float, threads: int, seed: int, report: b
     try:
         with tempfile.TemporaryDirectory() as folder, frames(slots, threads, counts):
             faults = Faults(slots, Path(folder), rng)
-            while (elapsed := time.monotonic() - start) < seconds or min(counts[f.__name__] for f in faults.all()) == 0:
+            while (elapsed := time.monotonic() - start) < seconds or settled is None:
                 round_of_faults = faults.all()
                 rng.shuffle(round_of_faults)
                 for fault in round_of_faults:

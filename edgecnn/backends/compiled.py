@@ -117,7 +117,11 @@ def compile_graph(graph: Graph, source: str, name: str | None = None) -> Compile
         else:
             draft.keep(name)
             return CompiledModel(content, source, check_weights=False)
-    return CompiledModel(build_plan(graph, verdicts=measured).assemble(), source, check_weights=False)
+    try:
+        content = build_plan(graph, verdicts=measured).assemble()
+    except OSError as error:
+        raise ModelError(f"{source}: there is no room for its plan: {error.strerror}") from error
+    return CompiledModel(content, source, check_weights=False)
 
 
 def _from_cache(name: str, source: str) -> CompiledModel | None:

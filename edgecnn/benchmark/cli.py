@@ -17,6 +17,7 @@ from edgecnn.classical import CLASSICAL
 from edgecnn.cli import count, guarded, write_json
 from edgecnn.cli_models import find_model
 from edgecnn.errors import InputError, MissingDependency, UnsupportedOperator
+from edgecnn.files import write_whole
 from edgecnn.graph.dump import summary
 from edgecnn.graph.ir import Graph
 from edgecnn.importers import import_model
@@ -147,7 +148,7 @@ def _write(options: argparse.Namespace, results: dict[str, Any]) -> None:
         texts[options.html] = lambda: to_html(results)
     for path, text in texts.items():
         if path:
-            Path(path).write_text(text(), encoding="utf-8")
+            write_whole(path, text().encode())
 
 
 def _files(model: str, weights: str | None) -> tuple[Path, str | None, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, Union
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from edgecnn.errors import MissingDependency, ModelError
 from edgecnn.exporters.onnx_context import Context
 from edgecnn.exporters.onnx_operators import EXPORTERS
+from edgecnn.files import write_whole
 from edgecnn.graph.ir import Graph, TensorSpec
 from edgecnn.graph.metadata import to_json
 from edgecnn.passes.layout import identity
@@ -58,7 +58,7 @@ def export_onnx(graph: Graph, path: PathLike | None = None) -> bytes:
     data = _model(onnx, context)
     if path is not None:
         try:
-            Path(path).write_bytes(data)
+            write_whole(path, data)
         except OSError as error:
             raise ModelError(f"{os.fspath(path)}: cannot be written: {error.strerror}") from error
     return data

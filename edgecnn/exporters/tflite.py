@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Union
 
 from edgecnn.errors import ModelError, UnsupportedOperator
 from edgecnn.exporters.tflite_context import Context
 from edgecnn.exporters.tflite_functions import split_activation
 from edgecnn.exporters.tflite_operators import EXPORTERS
+from edgecnn.files import write_whole
 from edgecnn.graph import ops
 from edgecnn.graph.ir import Graph, Node
 from edgecnn.graph.metadata import to_json
@@ -56,7 +56,7 @@ def export_tflite(graph: Graph, path: PathLike | None = None) -> bytes:
     data = context.writer.finish(inputs, outputs, graph.name, to_json(graph.metadata))
     if path is not None:
         try:
-            Path(path).write_bytes(data)
+            write_whole(path, data)
         except OSError as error:
             raise ModelError(f"{os.fspath(path)}: cannot be written: {error.strerror}") from error
     return data

@@ -10,12 +10,12 @@ import os
 import struct
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from edgecnn.errors import EdgeCNNError
+from edgecnn.files import write_whole
 from edgecnn.graph.ir import Graph, TensorSpec
 from edgecnn.graph.metadata import to_json
 from edgecnn.mapping import map_file
@@ -118,14 +118,10 @@ class Plan:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the .ecnn file, whole or not at all."""
-        path = Path(path)
-        partial = path.with_name(path.name + ".part")
         try:
-            partial.write_bytes(self.assemble())
-            partial.replace(path)
+            write_whole(path, self.assemble())
         except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise EdgeCNNError(f"cannot write {path}: {error.strerror}") from error
+            raise EdgeCNNError(f"cannot write {os.fspath(path)}: {error.strerror}") from error
 
     def _metadata(self) -> dict[str, Any]:
         def spec(s: TensorSpec) -> dict[str, Any]:
