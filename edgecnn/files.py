@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 from typing import Union
 
 
@@ -16,15 +15,16 @@ def write_whole(path: str | os.PathLike[str], data: Union[bytes, memoryview]) ->
     OSError
         It cannot be written.
     """
-    path = Path(path)
-    if path.exists() and not path.is_file():  # a device or a pipe has no place beside it
-        path.write_bytes(data)
-        return
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    path = os.fspath(path)
+    in_place = os.path.exists(path) and not os.path.isfile(path)  # a device or a pipe has no place beside it
+    draft = path if in_place else f"{path}.{os.getpid()}.part"
     try:
-        part.write_bytes(data)
-        os.replace(part, path)
+        with open(draft, "wb") as file:
+            file.write(data)
+        if not in_place:
+            os.replace(draft, path)
     except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink()
+        if not in_place:
+            with contextlib.suppress(OSError):
+                os.unlink(draft)
         raise

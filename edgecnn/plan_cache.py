@@ -25,7 +25,6 @@ import contextlib
 import hashlib
 import os
 import struct
-import tempfile
 import time
 import zlib
 from collections.abc import Mapping, Sequence
@@ -145,8 +144,8 @@ class Draft:
     """The file of a plan in the making. `keep` or `discard` it; what was mapped of it stays usable."""
 
     def __init__(self, place: str) -> None:
-        handle, self._path = tempfile.mkstemp(DRAFT_SUFFIX, dir=place)
-        self.file: BinaryIO = os.fdopen(handle, "w+b")
+        self._path = os.path.join(place, f"{os.getpid():x}-{time.time_ns():x}{DRAFT_SUFFIX}")
+        self.file: BinaryIO = open(self._path, "x+b")  # noqa: SIM115
         self._place = place
 
     def keep(self, name: str) -> None:

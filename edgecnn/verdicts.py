@@ -12,11 +12,11 @@ import hashlib
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
 import edgecnn
+from edgecnn.files import write_whole
 
 FILE = "verdicts.json"
 # Milliseconds by kernel, by the key of a layer (plan/select.py); by number of threads, by the name of a model.
@@ -77,10 +77,7 @@ def remember(folder: str | None, new_layers: Layers, new_threads: Threads) -> bo
         mine[kind] = merged
     try:
         os.makedirs(folder, exist_ok=True)
-        handle, draft = tempfile.mkstemp(".part", dir=folder)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(everything, file, indent=1, sort_keys=True)
-        os.replace(draft, os.path.join(folder, FILE))
+        write_whole(os.path.join(folder, FILE), json.dumps(everything, indent=1, sort_keys=True).encode())
     except OSError:
         return False
     return True

@@ -7,7 +7,6 @@ the program, which the executor then maps.
 from __future__ import annotations
 
 import os
-import tempfile
 import zlib
 from typing import BinaryIO
 
@@ -66,4 +65,6 @@ def anonymous_file() -> BinaryIO:
     """A file that is gone when it is closed."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("edgecnn-plan"), "w+b")
+    import tempfile  # takes longer than planning a small model
+
     return tempfile.TemporaryFile()  # type: ignore[return-value]
