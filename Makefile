@@ -3,7 +3,7 @@
 # make wheels  wheels for 64-bit ARM boards into dist/ (docs/arm.md)
 # make test-arm  tests from the installed wheel on emulated boards (docs/arm.md)
 # make sanitize   the C++ tests under sanitizers: minutes
-# make fuzz SECONDS=60   invented files for all that reads files: five targets, so long each
+# make fuzz SECONDS=60   invented files for all that reads files: six targets, so long each
 # make soak MINUTES=30    models that come and go, bad input, full disks, signals, forks (docs/safety.md)
 # make check   style, types, formatting
 PYTHON ?= python3

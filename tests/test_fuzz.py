@@ -22,7 +22,7 @@ def targets() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("target", ["onnx", "tflite", "darknet", "weights"])
+@pytest.mark.parametrize("target", ["onnx", "tflite", "darknet", "weights", "annotations"])
 def test_importers(targets: ModuleType, target: str) -> None:
     if target == "onnx":
         pytest.importorskip("onnx")

@@ -24,8 +24,8 @@ from edgecnn.errors import InputError
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp", ".tif", ".tiff")
 PICTURE_FOLDERS = ("JPEGImages", "images", "val2017", "val2014")
-# Annotation files of more bytes are refused: a set of 5,000 pictures has 20 MB.
-MOST_BYTES = 1 << 30
+# Annotation files of more bytes are refused. A COCO set of 5,000 pictures has 20 MB; VOC has a file for each picture.
+MOST_BYTES, MOST_BYTES_OF_XML = 1 << 30, 4 << 20
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class _Reader:
         self.found.problems.append(Problem(file, line, message))
 
     def picture(self, file: Path, line: int, path: Path, boxes: list[TrueBox]) -> None:
-        if path.is_file():
+        if _is_file(path):
             self.found.pictures.append(AnnotatedPicture(path, tuple(boxes)))
         else:
             self.problem(file, line, f"its picture {path} is not there")
@@ -178,6 +178,8 @@ class _Reader:
 class _Element:
     """An XML element with its line: name, text, children."""
 
+    __slots__ = ("children", "line", "name", "text")
+
     def __init__(self, name: str, line: int) -> None:
         self.name, self.line, self.text = name, line, ""
         self.children: list[_Element] = []
@@ -195,9 +197,12 @@ class _Element:
 
 def _parse_xml(data: bytes) -> _Element:
     """The root. Entities are not expanded, so that a small file stays small."""
+    if len(data) > MOST_BYTES_OF_XML:
+        raise ValueError(f"more than {MOST_BYTES_OF_XML >> 20} MiB")
     root = _Element("", 0)
     stack = [root]
     parser = expat.ParserCreate()
+    parser.buffer_text = True  # else a call for each line
 
     def start(name: str, _: Any) -> None:
         if len(stack) > 100:
@@ -254,9 +259,16 @@ def _area(box: tuple[float, float, float, float]) -> float:
 
 def _picture_file(folder: Path, name: str, stem: str) -> Path:
     """The picture of that name, or of that stem with any suffix."""
-    if (folder / name).is_file():
+    if _is_file(folder / name):
         return folder / name
-    return next((p for suffix in PICTURES if (p := folder / (stem + suffix)).is_file()), folder / name)
+    return next((p for suffix in PICTURES if _is_file(p := folder / (stem + suffix))), folder / name)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
 
 
 # -- YOLO -------------------------------------------------------------------------------------------------------------
@@ -328,7 +340,7 @@ def _read_coco(file: Path, pictures: Optional[Path], names: Sequence[str]) -> An
             size = (float(image["width"]), float(image["height"])) if "width" in image else None
             crowd, ignored = bool(row.get("iscrowd", 0)), bool(row.get("ignore", 0))
             area = float(row.get("area", w * h))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             reader.problem(file, 0, f"{where}: incomplete or of an unknown picture or category: {error!r}")
             continue
         if name.strip().lower() not in reader.numbers:
@@ -339,6 +351,9 @@ def _read_coco(file: Path, pictures: Optional[Path], names: Sequence[str]) -> An
         if box is None:
             message = reader.found.problems[before].message
             reader.found.problems[before] = Problem(file, 0, f"{where}: {message}")
+            continue
+        if not math.isfinite(area):
+            reader.problem(file, 0, f"{where}: its area is no finite number")
             continue
         boxes[row["image_id"]].append(TrueBox(reader.numbers[name.strip().lower()], box, ignored, crowd, area))
     for name in sorted(unknown):

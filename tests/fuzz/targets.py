@@ -5,7 +5,9 @@ A function may raise an `EdgeCNNError`; anything else is a finding.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -18,14 +20,22 @@ from graphs import classifier_like, yolo_like  # noqa: E402
 from test_hostile import CFG, TestDarknet, small_graph  # noqa: E402
 
 from edgecnn.errors import EdgeCNNError  # noqa: E402
+from edgecnn.evaluate.annotations import read_annotations  # noqa: E402
 from edgecnn.graph.ir import Graph  # noqa: E402
 from edgecnn.importers import import_model  # noqa: E402
 from edgecnn.importers.onnx import import_onnx  # noqa: E402
 from edgecnn.importers.tflite import import_tflite  # noqa: E402
 from edgecnn.passes import run_passes  # noqa: E402
+from edgecnn.picture_model import read_labels  # noqa: E402
 from edgecnn.plan import build_plan, find_target  # noqa: E402
 
 MOST_ELEMENTS = 1 << 22  # of a graph that is planned too
+VOC = b"""<annotation><filename>a.png</filename><size><width>192</width><height>96</height><depth>3</depth></size>
+<object><name>dog</name><difficult>1</difficult>
+<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox></object></annotation>"""
+COCO = b"""{"images": [{"id": 1, "file_name": "a.png", "width": 192, "height": 96}],
+"categories": [{"id": 3, "name": "cat"}],
+"annotations": [{"image_id": 1, "category_id": 3, "bbox": [1, 2, 30.5, 40], "iscrowd": 0, "area": 900.5}]}"""
 FOLDER = tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
 
 
@@ -66,7 +76,22 @@ def _go_on(load: Callable[[], Graph]) -> None:
         assert str(error)
 
 
-FUNCTIONS = {"onnx": onnx, "tflite": tflite, "darknet": darknet, "weights": weights}
+def annotations(data: bytes) -> None:
+    """VOC where it begins as XML does, COCO where as JSON does, else YOLO; and names of classes."""
+    form = {b"<": "voc", b"{": "coco"}.get(data[:1], "yolo")
+    folder = Path(FOLDER.name, form)
+    file = folder / {"voc": "Annotations/a.xml", "coco": "a.json", "yolo": "labels/a.txt"}[form]
+    if not file.parent.exists():
+        file.parent.mkdir(parents=True)
+        (folder / "images").mkdir()
+        shutil.copy(TESTS.parent / "models" / "demo.png", folder / "images" / "a.png")
+    file.write_bytes(data)
+    for read in (lambda: read_annotations(folder, ("dog", "cat")), lambda: read_labels(file)):
+        with contextlib.suppress(EdgeCNNError):
+            read()
+
+
+FUNCTIONS = {"onnx": onnx, "tflite": tflite, "darknet": darknet, "weights": weights, "annotations": annotations}
 
 
 def seeds(target: str) -> list[bytes]:
@@ -89,4 +114,6 @@ def seeds(target: str) -> list[bytes]:
         return found
     if target == "weights":
         return [TestDarknet.weights()]
+    if target == "annotations":
+        return [VOC, COCO, b"0 0.5 0.5 0.25 0.5\n1 0.1 0.2 0.05 0.1\n"]
     return [CFG.encode()]
