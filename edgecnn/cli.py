@@ -105,7 +105,8 @@ def build_parser() -> argparse.ArgumentParser:
     _model_arguments(evaluate, positional=True, shapes=False)
     evaluate.add_argument(
         "dataset",
-        help="folder with VOC XML or YOLO txt annotations, COCO .json, or a folder of pictures for each class",
+        help="folder with VOC XML or YOLO txt annotations, COCO .json; for classifiers a folder with a folder of "
+        "pictures for each class, a .csv of file,label, MNIST's idx files or CIFAR's .bin",
     )
     evaluate.add_argument("--images", metavar="DIR", help="where the pictures are (default: beside the annotations)")
     evaluate.add_argument("--backend", type=backends, default="auto", metavar="A,B", help="one, or several to compare")
@@ -113,9 +114,17 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--labels", metavar="FILE", help="names of the classes, one per line, or voc or coco")
     evaluate.add_argument("--conf", type=fraction, default=0.005, help="count boxes that score more (%(default)s)")
     evaluate.add_argument("--iou", type=fraction, default=0.45, help="overlap from which a box yields (%(default)s)")
+    evaluate.add_argument("--first", type=count, metavar="N", help="only the first N pictures")
+    evaluate.add_argument(
+        "--pillow",
+        action="store_true",
+        help="resize as Pillow does and cut boxes before NMS, to reproduce figures that scripts measured",
+    )
     evaluate.add_argument("--strict", action="store_true", help="refuse annotations with problems, else skipped")
     evaluate.add_argument("--json", metavar="FILE", help="write the figures as JSON; - is standard output")
-    evaluate.add_argument("--plot", metavar="FILE", help="write the precision-recall curves as .png, .svg or .pdf")
+    evaluate.add_argument(
+        "--plot", metavar="FILE", help="write precision-recall curves or confusion matrix (.png, .svg, .pdf)"
+    )
     evaluate.add_argument("--worst", metavar="DIR", help="write the ten pictures with most missed boxes, drawn")
     evaluate.set_defaults(run=_eval)
 

@@ -5,18 +5,31 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgecnn.cli import write_json
 from edgecnn.errors import InputError
+from edgecnn.evaluate.labelled import labelled_form
 
 if TYPE_CHECKING:
+    from edgecnn.evaluate.annotations import Problem
+    from edgecnn.evaluate.classification import ClassificationResult
     from edgecnn.evaluate.evaluation import Evaluation
 
 MOST_BOXES = 10_000
 PROBLEMS_SHOWN = 20
+PROBLEM_KINDS = {
+    "box": "boxes that cannot be meant",
+    "class": "unknown classes",
+    "picture": "pictures missing, unreadable or without annotations",
+    "row": "rows that cannot be read",
+    "note": "pictures of nothing, which count",
+}
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -24,36 +37,54 @@ def evaluate(options: argparse.Namespace) -> int:
     path = Path(options.dataset)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    backends = options.backend.split(",")
-    results = [_evaluate(options, path, backend, first=i == 0) for i, backend in enumerate(backends)]
+    one: Any = _evaluate_classifier if labelled_form(path) else _evaluate_detector
+    results: list[Any] = []
+    for backend in options.backend.split(","):
+        results.append(one(options, path, backend, not results))
     rows = [result.to_dict() for result in results]
     if options.json:
         write_json(options.json, rows[0] if len(rows) == 1 else rows)
     if options.json != "-":
         for result in results:
-            print(f"{result.model} on {result.backend}, {result.pictures} pictures of {path}")
+            print(f"{result.model} on {result.backend}, {path}")
             print(result)
-        for row in rows[1:]:
-            print(_difference(rows[0], row))
+        for result, row in zip(results[1:], rows[1:]):
+            print(_difference(results[0], result, rows[0], row))
     return 0
 
 
-def _evaluate(options: argparse.Namespace, path: Path, backend: str, first: bool) -> Any:
+def _evaluate_classifier(options: argparse.Namespace, path: Path, backend: str, first: bool) -> ClassificationResult:
     from edgecnn.classifier import Classifier
+    from edgecnn.evaluate.classification import evaluate_classifier
+    from edgecnn.evaluate.labelled import read_labelled
+    from edgecnn.evaluate.pillow import PillowClassifier
 
-    if _is_classified(path):
-        from edgecnn.evaluate.evaluation import evaluate_classifier, labelled_pictures
+    kind = PillowClassifier if options.pillow else Classifier
+    with kind(
+        options.model, options.weights, backend=backend, threads=options.threads, labels=_labels(options)
+    ) as classifier:
+        names = classifier.labels or [str(i) for i in range(classifier.predictor.outputs[0].shape[-1])]
+        pictures = read_labelled(path, names, options.images)
+        if first:
+            _report(pictures.problems, options.strict)
+        result = evaluate_classifier(classifier, pictures.pictures[: options.first], _progress())
+    if first:
+        _report(result.problems, options.strict)
+        if options.plot:
+            from edgecnn.evaluate.plots import plot_confusion
 
-        with Classifier(
-            options.model, options.weights, backend=backend, threads=options.threads, labels=_labels(options)
-        ) as classifier:
-            names = classifier.labels or [str(i) for i in range(classifier.predictor.outputs[0].shape[-1])]
-            return evaluate_classifier(classifier, labelled_pictures(path, names), _progress())
+            plot_confusion(result, options.plot)
+    return result
+
+
+def _evaluate_detector(options: argparse.Namespace, path: Path, backend: str, first: bool) -> Evaluation:
     from edgecnn.detector import Detector
     from edgecnn.evaluate.annotations import read_annotations
     from edgecnn.evaluate.evaluation import evaluate_detector
+    from edgecnn.evaluate.pillow import PillowDetector
 
-    with Detector(
+    kind = PillowDetector if options.pillow else Detector
+    with kind(
         options.model,
         options.weights,
         backend=backend,
@@ -64,21 +95,16 @@ def _evaluate(options: argparse.Namespace, path: Path, backend: str, first: bool
         max_det=MOST_BOXES,
     ) as detector:
         if not detector.labels:
-            raise InputError(f"{detector.predictor.name} does not name its classes: give --labels voc, coco or a file")
+            raise InputError(f"{options.model} does not name its classes: give --labels voc, coco or a file")
         pictures = read_annotations(path, detector.labels, options.images)
         if first:
             _report(pictures.problems, options.strict)
+        pictures.pictures = pictures.pictures[: options.first]
         result = evaluate_detector(detector, pictures, _progress())
     if first:
-        _pictures(result, options)
+        _report(result.problems, options.strict)
+        _pictures(result, detector.labels, options)
     return result
-
-
-def _is_classified(path: Path) -> bool:
-    """Whether a data set is a folder with a folder of pictures for each class, and nothing else."""
-    if not path.is_dir() or any((path / name).is_dir() for name in ("Annotations", "labels")):
-        return False
-    return any(p.is_dir() for p in path.iterdir()) and not any(path.glob("*.json")) and not any(path.glob("*.xml"))
 
 
 def _labels(options: argparse.Namespace) -> Any:
@@ -89,30 +115,34 @@ def _labels(options: argparse.Namespace) -> Any:
     return options.labels
 
 
-def _report(problems: Sequence[object], strict: bool) -> None:
-    """Says what of the annotations is skipped; with --strict that is an error."""
+def _report(problems: Sequence[Problem], strict: bool) -> None:
+    """Says what of the annotations is skipped, and how much of it; with --strict that is an error."""
     if not problems:
         return
     for problem in problems[:PROBLEMS_SHOWN]:
         print(f"edgecnn: {problem}", file=sys.stderr)
     if len(problems) > PROBLEMS_SHOWN:
         print(f"edgecnn: ... and {len(problems) - PROBLEMS_SHOWN} more", file=sys.stderr)
+    counts = Counter(problem.kind for problem in problems)
+    kinds = ", ".join(f"{counts[kind]} {text}" for kind, text in PROBLEM_KINDS.items() if counts[kind])
     if strict:
-        raise InputError(f"{len(problems)} problems in the annotations (without --strict they are skipped)")
-    print(f"edgecnn: {len(problems)} problems in the annotations, skipped", file=sys.stderr)
+        raise InputError(f"{len(problems)} problems in the annotations ({kinds}); without --strict they are skipped")
+    print(f"edgecnn: {len(problems)} problems in the annotations, skipped: {kinds}", file=sys.stderr)
 
 
-def _pictures(result: Evaluation, options: argparse.Namespace) -> None:
-    from edgecnn.draw import write_image
-    from edgecnn.evaluate.evaluation import draw_miss, plot_curves
-
+def _pictures(result: Evaluation, names: Sequence[str], options: argparse.Namespace) -> None:
     if options.plot:
+        from edgecnn.evaluate.plots import plot_curves
+
         plot_curves(result, options.plot)
     if options.worst:
+        from edgecnn.draw import write_image
+        from edgecnn.evaluate.misses import draw_miss
+
         folder = Path(options.worst)
         folder.mkdir(parents=True, exist_ok=True)
         for rank, miss in enumerate(result.worst[:10], 1):
-            write_image(folder / f"{rank:02d}-{miss.picture.path.stem}.png", draw_miss(miss))
+            write_image(folder / f"{rank:02d}-{miss.picture.path.stem}.png", draw_miss(miss, names))
 
 
 def _progress() -> Any:
@@ -126,12 +156,14 @@ def _progress() -> Any:
     return show
 
 
-def _difference(one: dict[str, Any], other: dict[str, Any]) -> str:
+def _difference(first: Any, other: Any, one: dict[str, Any], two: dict[str, Any]) -> str:
     """How a backend's figures differ from the first one's."""
     keys = ("top1", "top5") if "top1" in one else ("map50", "map50_11_point")
-    parts = [f"{key} {other[key] - one[key]:+.4f}" for key in keys]
-    if "coco" in one:
-        pairs = [(c["ap50"], d["ap50"]) for c, d in zip(one["classes"], other["classes"]) if c["name"] == d["name"]]
+    parts = [f"{key} {two[key] - one[key]:+.4f}" for key in keys]
+    if "top1" in one:
+        parts.append(f"another answer for {int(np.sum(first.answers != other.answers))} of {one['pictures']} pictures")
+    else:
+        pairs = [(c["ap50"], d["ap50"]) for c, d in zip(one["classes"], two["classes"]) if c["name"] == d["name"]]
         largest = max((abs(a - b) for a, b in pairs if a is not None and b is not None), default=0.0)
         parts.append(f"largest of a class {largest:.4f}")
-    return f"{other['backend']} against {one['backend']}: " + ", ".join(parts)
+    return f"{two['backend']} against {one['backend']}: " + ", ".join(parts)

@@ -50,7 +50,7 @@ def draw(image: np.ndarray, detections: Detections) -> np.ndarray:
     -------
     uint8 (H, W, 3) BGR.
     """
-    from_rgb, drawer, font_of = _pillow()
+    from_rgb, drawer, font_of = pillow()
     canvas = from_rgb(np.ascontiguousarray(Picture(image).bgr()[:, :, ::-1]))
     pen = drawer(canvas)
     short_side = min(canvas.size)
@@ -64,7 +64,7 @@ def draw(image: np.ndarray, detections: Detections) -> np.ndarray:
     for detection in ordered:  # after all boxes, so that no line crosses a label
         corner = (round(detection.xyxy[0]), round(detection.xyxy[1]))
         text = f"{detection.name} {detection.conf:.2f}"
-        _draw_label(pen, font, text, corner, _color(detection.class_id), canvas.size, line)
+        draw_label(pen, font, text, corner, _color(detection.class_id), canvas.size, line)
     return np.ascontiguousarray(np.asarray(canvas)[:, :, ::-1])
 
 
@@ -76,7 +76,7 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     InputError
         The suffix is of no format, or the file cannot be written.
     """
-    from_rgb, _, _ = _pillow()
+    from_rgb, _, _ = pillow()
     picture = from_rgb(np.ascontiguousarray(image[:, :, ::-1]))
     options = {"quality": 92} if os.fspath(path).lower().endswith((".jpg", ".jpeg")) else {}
     encoded = io.BytesIO()
@@ -92,7 +92,7 @@ def _color(class_id: int) -> tuple[int, int, int]:
     return PALETTE[class_id % len(PALETTE)]
 
 
-def _draw_label(
+def draw_label(
     pen: Any,
     font: Any,
     text: str,
@@ -116,7 +116,7 @@ def _draw_label(
     pen.text((left + pad - x0, top + (height - (y1 - y0)) / 2 - y0), text, fill=ink, font=font)
 
 
-def _pillow() -> tuple[Any, Any, Any]:
+def pillow() -> tuple[Any, Any, Any]:
     """Image.fromarray, ImageDraw.Draw, and a function from a size in pixels to a font."""
     try:
         from PIL import Image, ImageDraw, ImageFont

@@ -120,7 +120,8 @@ def test_yolo(tmp_path: Path) -> None:
     found = read_annotations(tmp_path, NAMES)
     assert found.form == "YOLO" and [len(p.boxes) for p in found.pictures] == [1, 0]
     assert found.pictures[0].boxes[0].xyxy == pytest.approx((40, 20, 60, 60))
-    assert [p.line for p in found.problems] == [3, 4, 5, 6, 7, 0]
+    assert [p.line for p in found.problems] == [3, 4, 5, 6, 7, 0, 0]
+    assert [p.kind for p in found.problems] == ["class", "box", "box", "row", "row", "note", "picture"]
 
 
 def test_coco(tmp_path: Path) -> None:
@@ -137,10 +138,14 @@ def test_coco(tmp_path: Path) -> None:
         "annotations": rows,
         "categories": [{"id": 3, "name": "dog"}, {"id": 4, "name": "bird"}],
     }
-    (tmp_path / "set.json").write_text(json.dumps(data))
+    (tmp_path / "set.json").write_text(json.dumps(data, indent=1))
     found = read_annotations(tmp_path, NAMES)
     assert found.pictures[0].boxes == (TrueBox(1, (1, 2, 4, 6), False, True, 5.0),)
-    assert len(found.problems) == 4
+    lines = (tmp_path / "set.json").read_text().splitlines()
+    for problem, index in zip(found.problems, (1, 2, 4)):
+        assert problem.message.startswith(f"annotation {index}: ")
+        assert lines[problem.line - 2].strip() == ("}," if index else "[") and lines[problem.line - 1].strip() == "{"
+    assert found.problems[3].message == "the model has no class 'bird' (1 boxes)" and len(found.problems) == 4
     (tmp_path / "set.json").write_text("[" * 100_000)
     with pytest.raises(InputError, match="no COCO annotations"):
         read_annotations(tmp_path / "set.json", NAMES)
@@ -201,17 +206,39 @@ def test_a_missed_box_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert np.asarray(image).any()
 
 
-def test_the_command_on_a_classifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("0", "7"):
-        picture(tmp_path / name / "a.png", (28, 28))
-    assert main(["eval", "lenet-digits", str(tmp_path), "--json", "-"]) == 0
-    row = json.loads(capsys.readouterr().out)
-    assert row["pictures"] == 2 and np.sum(row["confusion"]) == 2 and row["top1"] <= row["top5"] <= 1
-    assert main(["eval", "lenet-digits", str(tmp_path)]) == 0
-    assert "2 pictures: top-1" in capsys.readouterr().out
-    (tmp_path / "sheep").mkdir()
-    assert main(["eval", "lenet-digits", str(tmp_path)]) == 1
-    assert "the model has no class 'sheep'" in capsys.readouterr().err
+def test_pictures_without_annotations_and_such_that_cannot_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = voc(tmp_path, "a", OBJECT.format("3", "", 1, 1, 90, 70))
+    voc(tmp_path, "empty")
+    voc(tmp_path, "broken", OBJECT.format("3", "", 1, 1, 90, 70))
+    (tmp_path / "JPEGImages" / "broken.png").write_bytes(b"no picture")
+    picture(tmp_path / "JPEGImages" / "alone.png")
+    assert main(["eval", "digits", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert "2 pictures, 1 of them without a box, 1 boxes, 0 of them difficult or crowds" in out
+    assert "alone.png: without annotations" in err and "broken.png: not a picture that can be read" in err
+    assert err.count("1 pictures missing, unreadable or without annotations") == 2
+    (tmp_path / "JPEGImages" / "a.png").write_bytes(b"no picture")
+    (tmp_path / "JPEGImages" / "empty.png").write_bytes(b"no picture")
+    assert main(["eval", "digits", str(tmp_path)]) == 1
+    assert "no picture can be read" in capsys.readouterr().err
+    assert file.exists()
+
+
+def test_names_that_coco_and_voc_differ_in(tmp_path: Path) -> None:
+    voc(tmp_path, "a", OBJECT.format("couch", "", 1, 1, 9, 9), OBJECT.format("tvmonitor", "", 1, 1, 9, 9))
+    boxes = read_annotations(tmp_path, ("tv", "sofa")).pictures[0].boxes
+    assert [box.class_id for box in boxes] == [1, 0]
+
+
+def test_a_detector_without_a_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cv2 = pytest.importorskip("cv2")
+    if not hasattr(cv2, "HOGDescriptor"):
+        pytest.skip("OpenCV 5 has no HOG")
+    voc(tmp_path, "a", OBJECT.format("person", "", 1, 1, 90, 70))
+    assert main(["eval", "hog-people", str(tmp_path)]) == 0
+    assert "hog-people on OpenCV" in capsys.readouterr().out
 
 
 def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

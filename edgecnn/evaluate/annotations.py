@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,15 @@ PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp", ".tif", ".
 PICTURE_FOLDERS = ("JPEGImages", "images", "val2017", "val2014")
 # Annotation files of more bytes are refused. A COCO set of 5,000 pictures has 20 MB; VOC has a file for each picture.
 MOST_BYTES, MOST_BYTES_OF_XML = 1 << 30, 4 << 20
+# What COCO calls otherwise than VOC; Darknet's list of COCO's classes has VOC's names.
+OTHER_NAMES = {
+    "airplane": "aeroplane",
+    "motorcycle": "motorbike",
+    "couch": "sofa",
+    "potted plant": "pottedplant",
+    "dining table": "diningtable",
+    "tv": "tvmonitor",
+}
 
 
 @dataclass(frozen=True)
@@ -63,11 +73,29 @@ class AnnotatedPicture:
 
 @dataclass(frozen=True)
 class Problem:
-    """A row of an annotation file that is skipped, and why. ``line`` counts from 1; 0 is the whole file."""
+    """What of a set cannot be meant.
+
+    Attributes
+    ----------
+    file : Path
+    line : int
+        From 1; 0 is the whole file.
+    message : str
+    kind : str
+        "box", "class" (unknown to the model), "picture" (not there, or not to be read), "row" (anything else) or
+        "note": that counts as the message says, all others are skipped.
+    """
 
     file: Path
     line: int
     message: str
+    kind: str = "row"
+
+    @classmethod
+    def of_picture(cls, path: str | os.PathLike[str], error: Exception) -> Problem:
+        """A picture that cannot be read."""
+        message = str(error)
+        return cls(Path(path), 0, message.removeprefix(f"{path}: "), "picture")
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
@@ -136,20 +164,23 @@ class _Reader:
     def __init__(self, form: str, names: Sequence[str]) -> None:
         self.found = AnnotatedSet(form)
         self.numbers = {name.strip().lower(): i for i, name in enumerate(names)}
+        for one, other in (*OTHER_NAMES.items(), *((b, a) for a, b in OTHER_NAMES.items())):
+            if one not in self.numbers and other in self.numbers:
+                self.numbers[one] = self.numbers[other]
 
-    def problem(self, file: Path, line: int, message: str) -> None:
-        self.found.problems.append(Problem(file, line, message))
+    def problem(self, file: Path, line: int, message: str, kind: str = "row") -> None:
+        self.found.problems.append(Problem(file, line, message, kind))
 
     def picture(self, file: Path, line: int, path: Path, boxes: list[TrueBox]) -> None:
-        if _is_file(path):
+        if is_file(path):
             self.found.pictures.append(AnnotatedPicture(path, tuple(boxes)))
         else:
-            self.problem(file, line, f"its picture {path} is not there")
+            self.problem(file, line, f"its picture {path} is not there", "picture")
 
     def class_id(self, file: Path, line: int, name: str) -> Optional[int]:
         number = self.numbers.get(name.strip().lower())
         if number is None:
-            self.problem(file, line, f"the model has no class {name.strip()!r}")
+            self.problem(file, line, f"the model has no class {name.strip()!r}", "class")
         return number
 
     def box(
@@ -157,18 +188,18 @@ class _Reader:
     ) -> Optional[tuple[float, float, float, float]]:
         """The box, or None and a problem. One pixel outside is allowed: VOC counts pixels from 1."""
         x1, y1, x2, y2 = (float(v) for v in xyxy)
+        corners = f"{x1:g} {y1:g} {x2:g} {y2:g}"
         if not all(map(math.isfinite, (x1, y1, x2, y2))):
-            self.problem(file, line, "a box with a coordinate that is no finite number")
+            wrong = "a box with a coordinate that is no finite number"
         elif x2 < x1 or y2 < y1:
-            self.problem(file, line, f"a reversed box: {x1:g} {y1:g} {x2:g} {y2:g}")
+            wrong = f"a reversed box: {corners}"
         elif x2 == x1 or y2 == y1:
-            self.problem(file, line, f"an empty box: {x1:g} {y1:g} {x2:g} {y2:g}")
+            wrong = f"an empty box: {corners}"
         elif size and (x1 < -1 or y1 < -1 or x2 > size[0] + 1 or y2 > size[1] + 1):
-            self.problem(
-                file, line, f"a box outside of its picture of {size[0]:g}x{size[1]:g}: {x1:g} {y1:g} {x2:g} {y2:g}"
-            )
+            wrong = f"a box outside of its picture of {size[0]:g}x{size[1]:g}: {corners}"
         else:
             return x1, y1, x2, y2
+        self.problem(file, line, wrong, "box")
         return None
 
 
@@ -250,6 +281,10 @@ def _read_voc(files: Sequence[Path], pictures: Path, names: Sequence[str]) -> An
         given = root.find("filename")
         stem = Path(given.text.strip()).name if given and given.text.strip() else file.stem
         reader.picture(file, 0, _picture_file(pictures, stem, file.stem), boxes)
+    annotated = {file.stem for file in files} | {one.path.stem for one in reader.found.pictures}
+    for path in sorted(p for p in pictures.iterdir() if p.suffix.lower() in PICTURES) if pictures.is_dir() else ():
+        if path.stem not in annotated:
+            reader.problem(path, 0, "without annotations", "picture")
     return reader.found
 
 
@@ -259,12 +294,13 @@ def _area(box: tuple[float, float, float, float]) -> float:
 
 def _picture_file(folder: Path, name: str, stem: str) -> Path:
     """The picture of that name, or of that stem with any suffix."""
-    if _is_file(folder / name):
+    if is_file(folder / name):
         return folder / name
-    return next((p for suffix in PICTURES if _is_file(p := folder / (stem + suffix))), folder / name)
+    return next((p for suffix in PICTURES if is_file(p := folder / (stem + suffix))), folder / name)
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Whether there is a file of that name, which may be any text of an annotation."""
     try:
         return path.is_file()
     except OSError:  # a name that is too long
@@ -282,14 +318,17 @@ def _read_yolo(labels: Path, pictures: Path, classes: int) -> AnnotatedSet:
         raise InputError(f"{pictures}: no such folder of pictures")
     for path in sorted(p for p in pictures.iterdir() if p.suffix.lower() in PICTURES):
         file = labels / f"{path.stem}.txt"
-        if not file.exists():  # a picture without objects may have no file
+        if not file.exists():  # a picture of nothing may have no file
+            reader.problem(
+                path, 0, f"without annotations ({file} is not there): counts as a picture of nothing", "note"
+            )
             reader.picture(file, 0, path, [])
             continue
         try:
             picture = open_picture(path)
             lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
         except InputError as error:
-            reader.problem(path, 0, str(error))
+            reader.found.problems.append(Problem.of_picture(path, error))
             continue
         width, height = picture.width, picture.height
         boxes = []
@@ -302,7 +341,7 @@ def _read_yolo(labels: Path, pictures: Path, classes: int) -> AnnotatedSet:
                 reader.problem(file, line, f"not `class cx cy w h`: {text.strip()[:60]!r}")
                 continue
             if not number.is_integer() or not 0 <= number < classes:
-                reader.problem(file, line, f"the model has no class {number:g} (it has {classes})")
+                reader.problem(file, line, f"the model has no class {number:g} (it has {classes})", "class")
                 continue
             corners = [(cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height]
             box = reader.box(file, line, corners, (width, height))
@@ -311,7 +350,7 @@ def _read_yolo(labels: Path, pictures: Path, classes: int) -> AnnotatedSet:
         reader.picture(file, 0, path, boxes)
     for file in sorted(labels.glob("*.txt")):
         if not any((pictures / (file.stem + suffix)).exists() for suffix in PICTURES):
-            reader.problem(file, 0, f"its picture {pictures / file.stem}.* is not there")
+            reader.problem(file, 0, f"its picture {pictures / file.stem}.* is not there", "picture")
     return reader.found
 
 
@@ -321,8 +360,9 @@ def _read_yolo(labels: Path, pictures: Path, classes: int) -> AnnotatedSet:
 def _read_coco(file: Path, pictures: Optional[Path], names: Sequence[str]) -> AnnotatedSet:
     if file.stat().st_size > MOST_BYTES:
         raise InputError(f"{file}: annotations of more than {MOST_BYTES >> 20} MiB")
+    text = file.read_text(encoding="utf-8", errors="replace")
     try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
+        rows = json.loads(text)
         images = {row["id"]: row for row in rows["images"]}
         categories = {row["id"]: str(row["name"]) for row in rows["categories"]}
         annotations = list(rows["annotations"])
@@ -331,9 +371,9 @@ def _read_coco(file: Path, pictures: Optional[Path], names: Sequence[str]) -> An
     reader = _Reader("COCO", names)
     folder = pictures or _folder_of(file.parent)
     boxes: dict[Any, list[TrueBox]] = {key: [] for key in images}
-    unknown = set()
+    unknown: dict[str, int] = {}
+    lines = _Lines(text)
     for index, row in enumerate(annotations):
-        where = f"annotation {index}"
         try:
             image, name = images[row["image_id"]], categories[row["category_id"]]
             x, y, w, h = (float(v) for v in row["bbox"])
@@ -341,24 +381,53 @@ def _read_coco(file: Path, pictures: Optional[Path], names: Sequence[str]) -> An
             crowd, ignored = bool(row.get("iscrowd", 0)), bool(row.get("ignore", 0))
             area = float(row.get("area", w * h))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            reader.problem(file, 0, f"{where}: incomplete or of an unknown picture or category: {error!r}")
+            message = f"annotation {index}: incomplete or of an unknown picture or category: {error!r}"
+            reader.problem(file, lines.of(index), message)
             continue
         if name.strip().lower() not in reader.numbers:
-            unknown.add(name)
+            unknown[name] = unknown.get(name, 0) + 1
             continue
-        before = len(reader.found.problems)
-        box = reader.box(file, 0, (x, y, x + w, y + h), size)
+        corners = (x, y, x + w, y + h)
+        box = reader.box(file, 0, corners, size)
         if box is None:
-            message = reader.found.problems[before].message
-            reader.found.problems[before] = Problem(file, 0, f"{where}: {message}")
+            message = reader.found.problems.pop().message
+            reader.problem(file, lines.of(index), f"annotation {index}: {message}", "box")
             continue
         if not math.isfinite(area):
-            reader.problem(file, 0, f"{where}: its area is no finite number")
+            reader.problem(file, lines.of(index), f"annotation {index}: its area is no finite number", "box")
             continue
         boxes[row["image_id"]].append(TrueBox(reader.numbers[name.strip().lower()], box, ignored, crowd, area))
     for name in sorted(unknown):
-        reader.problem(file, 0, f"the model has no class {name!r}")
+        reader.problem(file, 0, f"the model has no class {name!r} ({unknown[name]} boxes)", "class")
     for key, image in images.items():
         name = Path(str(image.get("file_name", key))).name
         reader.picture(file, 0, folder / name, boxes[key])
     return reader.found
+
+
+class _Lines:
+    """On which line of a JSON text each element of "annotations" begins; looked for when first asked."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.starts: Optional[list[int]] = None
+
+    def of(self, index: int) -> int:
+        if self.starts is None:
+            self.starts = self._find()
+        return self.text.count("\n", 0, self.starts[index]) + 1 if index < len(self.starts) else 0
+
+    def _find(self) -> list[int]:
+        starts: list[int] = []
+        opening = re.search(r'"annotations"\s*:\s*\[\s*', self.text)
+        at = opening.end() if opening else len(self.text)
+        decoder, comma = json.JSONDecoder(), re.compile(r"\s*,\s*")
+        while at < len(self.text) and self.text[at] != "]":
+            starts.append(at)
+            try:
+                _, end = decoder.raw_decode(self.text, at)
+            except ValueError:  # the name stood inside of a text
+                return []
+            following = comma.match(self.text, end)
+            at = following.end() if following else len(self.text)
+        return starts

@@ -1,22 +1,20 @@
-"""Detectors and classifiers against annotated pictures: what ``edgecnn eval`` runs."""
+"""Detectors against annotated pictures: what ``edgecnn eval`` runs on a detector."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 
 from edgecnn.errors import InputError
-from edgecnn.evaluate.annotations import PICTURES, AnnotatedPicture, AnnotatedSet
+from edgecnn.evaluate.annotations import AnnotatedPicture, AnnotatedSet, Problem, TrueBox
 from edgecnn.evaluate.average_precision import ClassBoxes, average_precision, precision_recall
 from edgecnn.evaluate.coco import Found, coco_average_precision, coco_summary
+from edgecnn.images import open_picture
 
 if TYPE_CHECKING:
-    from edgecnn.classifier import Classifier
     from edgecnn.detections import Detections
     from edgecnn.detector import Detector
 
@@ -51,6 +49,10 @@ class Evaluation:
 
     Attributes
     ----------
+    pictures, without : int
+        Number of pictures, and of those without a true box.
+    boxes, ignored : int
+        Number of true boxes, and of those that count neither way.
     rows : list of ClassRow
         Classes with a true box or a detection.
     map50, map50_11 : float
@@ -59,6 +61,8 @@ class Evaluation:
         The twelve figures of `coco_summary`.
     curves : dict
         Class -> (recall, precision) at IoU .5.
+    problems : list of Problem
+        Pictures that could not be read, and do not count.
     worst : list of Miss
         Pictures with most missed boxes first.
     """
@@ -67,16 +71,21 @@ class Evaluation:
     backend: str
     pictures: int
     boxes: int
+    ignored: int
+    without: int
     rows: list[ClassRow] = field(default_factory=list)
     map50: float = 0.0
     map50_11: float = 0.0
     coco: dict[str, Optional[float]] = field(default_factory=dict)
     curves: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     worst: list[Miss] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
     def __str__(self) -> str:
         width = max([len(row.name) for row in self.rows] + [5])
-        lines = [f"{'class':<{width}} {'boxes':>6} {'AP@.5':>7} {'VOC07':>7} {'AP@.5:.95':>10}"]
+        empty = f", {self.without} of them without a box" if self.without else ""
+        lines = [f"{self.pictures} pictures{empty}, {self.boxes} boxes, {self.ignored} of them difficult or crowds"]
+        lines.append(f"{'class':<{width}} {'boxes':>6} {'AP@.5':>7} {'VOC07':>7} {'AP@.5:.95':>10}")
         for row in self.rows:
             lines.append(
                 f"{row.name:<{width}} {row.boxes:>6} {_cell(row.ap50, 7)} {_cell(row.ap50_11, 7)} {_cell(row.ap, 10)}"
@@ -94,7 +103,9 @@ class Evaluation:
             "model": self.model,
             "backend": self.backend,
             "pictures": self.pictures,
+            "without_boxes": self.without,
             "boxes": self.boxes,
+            "ignored_boxes": self.ignored,
             "map50": self.map50,
             "map50_11_point": self.map50_11,
             "coco": self.coco,
@@ -122,14 +133,20 @@ def evaluate_detector(detector: Detector, pictures: AnnotatedSet, progress: Prog
     progress
         Called with the number of pictures done and of all.
     """
-    truth = {one.path: one.boxes for one in pictures.pictures}
+    truth: dict[Any, tuple[TrueBox, ...]] = {}
     found: dict[Any, list[Found]] = {}
     classes: dict[int, ClassBoxes] = {}
-    misses = []
+    misses, problems = [], []
     for done, one in enumerate(pictures.pictures):
         if progress:
             progress(done, len(pictures.pictures))
-        result = detector(one.path)
+        try:
+            picture = open_picture(one.path)
+        except InputError as error:
+            problems.append(Problem.of_picture(one.path, error))
+            continue
+        result = detector(picture)
+        truth[one.path] = one.boxes
         found[one.path] = [
             Found(int(c), (float(b[0]), float(b[1]), float(b[2]), float(b[3])), float(s))
             for c, b, s in zip(result.class_id, result.xyxy, result.conf)
@@ -143,9 +160,19 @@ def evaluate_detector(detector: Detector, pictures: AnnotatedSet, progress: Prog
             misses.append(Miss(one, missed, result[result.conf >= SHOWN_CONF]))
     if progress:
         progress(len(pictures.pictures), len(pictures.pictures))
+    if not truth:
+        raise InputError(f"no picture can be read; first problem: {problems[0]}")
     names = detector.labels
+    model: Any = getattr(detector, "predictor", detector)  # a detector without a network has none
+    all_boxes = [box for boxes in truth.values() for box in boxes]
     evaluation = Evaluation(
-        detector.predictor.name, detector.predictor.backend, len(truth), sum(map(len, truth.values()))
+        model.name,
+        getattr(model, "backend", "OpenCV"),
+        pictures=len(truth),
+        boxes=len(all_boxes),
+        ignored=sum(box.ignored or box.crowd for box in all_boxes),
+        without=sum(not boxes for boxes in truth.values()),
+        problems=problems,
     )
     for number in sorted(classes):
         boxes = classes[number]
@@ -186,116 +213,3 @@ def _missed(picture: AnnotatedPicture, found: Sequence[Found]) -> tuple[int, ...
         ):
             missed.append(i)
     return tuple(missed)
-
-
-def draw_miss(miss: Miss) -> np.ndarray:
-    """The picture with what was found, and each missed box as "missed NAME"; uint8 (H, W, 3) BGR."""
-    from edgecnn.detections import Detections
-    from edgecnn.images import read_image
-
-    names = miss.found.names
-    count = max([len(names), *(box.class_id + 1 for box in miss.picture.boxes)])
-    labels = [miss.found.name(i) for i in range(count)]
-    boxes = [miss.picture.boxes[i] for i in miss.missed]
-    both = Detections(
-        np.concatenate([miss.found.xyxy, np.array([b.xyxy for b in boxes], np.float32).reshape(-1, 4)]),
-        np.concatenate([miss.found.conf, np.zeros(len(boxes), np.float32)]),
-        np.concatenate([miss.found.class_id, np.array([count + b.class_id for b in boxes], np.int64)]),
-        [*labels, *(f"missed {label}" for label in labels)],
-        image=read_image(miss.picture.path),
-    )
-    return both.plot()
-
-
-def plot_curves(evaluation: Evaluation, path: str | os.PathLike[str]) -> None:
-    """Writes precision against recall at IoU .5, a line a class, as .png, .svg or .pdf."""
-    from edgecnn.errors import MissingDependency
-
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingDependency.for_extra("matplotlib", "bench", "plotting") from None
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    axes = figure.add_subplot(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.02))
-    axes.set_title(f"{evaluation.model}: mAP@.5 {evaluation.map50:.3f}")
-    ranked = {row.name: row.ap50 or 0.0 for row in evaluation.rows}
-    for name, (recall, precision) in sorted(evaluation.curves.items(), key=lambda item: -ranked[item[0]]):
-        axes.plot(recall, precision, label=f"{name} {ranked[name]:.3f}", linewidth=1)
-    axes.legend(fontsize="x-small", ncols=2)
-    axes.grid(alpha=0.3)
-    figure.savefig(path)
-
-
-@dataclass
-class ClassificationResult:
-    """How often a classifier is right. ``confusion[i, j]``: pictures of class i taken for class j."""
-
-    model: str
-    backend: str
-    pictures: int
-    names: tuple[str, ...]
-    top1: float
-    top5: float
-    confusion: np.ndarray
-
-    def __str__(self) -> str:
-        lines = [f"{self.pictures} pictures: top-1 {self.top1:.4f}, top-5 {self.top5:.4f}"]
-        for i, row in enumerate(self.confusion):
-            if row.sum():
-                wrong = sorted(((int(n), self.names[j]) for j, n in enumerate(row) if n and j != i), reverse=True)
-                taken = ", ".join(f"{name} {count}" for count, name in wrong[:5])
-                lines.append(f"{self.names[i]}: {row[i]} of {row.sum()}" + (f"; taken for {taken}" if taken else ""))
-        return "\n".join(lines)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain Python."""
-        return {
-            "model": self.model,
-            "backend": self.backend,
-            "pictures": self.pictures,
-            "top1": self.top1,
-            "top5": self.top5,
-            "classes": list(self.names),
-            "confusion": self.confusion.tolist(),
-        }
-
-
-def labelled_pictures(folder: Path, names: Sequence[str]) -> list[tuple[Path, int]]:
-    """Pictures of a folder with a folder for each class, named as the class or its number."""
-    numbers = {name.strip().lower(): i for i, name in enumerate(names)}
-    result = []
-    for sub in sorted(p for p in folder.iterdir() if p.is_dir()):
-        key = sub.name.strip().lower()
-        number = numbers.get(key, int(key) if key.isdigit() and int(key) < len(names) else None)
-        if number is None:
-            raise InputError(f"{sub}: the model has no class {sub.name!r}; it has {', '.join(names[:12])}")
-        result += [(p, number) for p in sorted(sub.iterdir()) if p.suffix.lower() in PICTURES]
-    if not result:
-        raise InputError(f"{folder}: no pictures in folders named as the model's classes")
-    return result
-
-
-def evaluate_classifier(
-    classifier: Classifier, pictures: Sequence[tuple[Path, int]], progress: Progress | None = None
-) -> ClassificationResult:
-    """Top-1 and top-5 accuracy of a classifier on pictures of known class."""
-    confusion: Optional[np.ndarray] = None
-    right1 = right5 = 0
-    names: tuple[str, ...] = ()
-    for done, (path, number) in enumerate(pictures):
-        if progress:
-            progress(done, len(pictures))
-        result = classifier(path)
-        if confusion is None:
-            confusion = np.zeros((len(result.probabilities),) * 2, np.int64)
-            names = tuple(result.name(i) for i in range(len(result.probabilities)))
-        best = [row[0] for row in result.top(5)]
-        confusion[number, best[0]] += 1
-        right1 += best[0] == number
-        right5 += number in best
-    if progress:
-        progress(len(pictures), len(pictures))
-    assert confusion is not None
-    name, backend = classifier.predictor.name, classifier.predictor.backend
-    total = len(pictures)
-    return ClassificationResult(name, backend, total, names, right1 / total, right5 / total, confusion)
