@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from test_benchmark import SMALL
 
 from edgecnn.benchmark import cli, compare, machine
 from edgecnn.benchmark.page import to_html
+from edgecnn.benchmark.report import SCHEMA
+from edgecnn.benchmark.versions import _checkout_commit, commit, versions
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,15 @@ def made_up(scale: float = 1.0, seed: int = 0, throttled: list[str] | None = Non
     described.update({"throttling": None, "system": "Linux", **machine})
     failed = {"backend": "tflite", "threads": 1, "error": "no <tflite> here"}
     model = {"model": "m.onnx", "note": "", "results": [result, failed]}
-    run = {"edgecnn": "0", "date": "today", "machine": described, "machine_after": described, "models": [model]}
+    run: dict[str, Any] = {
+        "kind": "measurement",
+        "schema": SCHEMA,
+        "edgecnn": "0",
+        "date": "today",
+        "machine": described,
+        "machine_after": described,
+        "models": [model],
+    }
     run["throttled"] = throttled or []
     return copy.deepcopy(run)
 
@@ -143,12 +155,71 @@ def test_what_is_no_run(text: str, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "measure again" in capsys.readouterr().err
 
 
-def test_a_run_of_another_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = made_up()
-    del run["models"][0]["results"][0]["rounds_ms"]
-    (tmp_path / "old.json").write_text(json.dumps(run))
-    assert cli.main(["compare", str(tmp_path / "old.json"), str(tmp_path / "old.json")]) == 1
-    assert "this version" in capsys.readouterr().err
+@pytest.mark.parametrize("schema", [None, 0, SCHEMA + 1])
+def test_a_run_of_another_version(schema: int | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = {**made_up(), "schema": schema, "edgecnn": "9.9"}
+    (tmp_path / "other.json").write_text(json.dumps(run))
+    assert cli.main(["compare", str(tmp_path / "other.json"), str(tmp_path / "other.json")]) == 1
+    message = capsys.readouterr().err
+    assert f"written by edgecnn 9.9 in version {schema} of the format" in message and "measure again" in message
+
+
+def test_a_forecast_is_no_measurement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "f.json").write_text(json.dumps({"kind": "forecast", "forecasts": []}))
+    assert cli.main(["compare", str(tmp_path / "f.json"), str(tmp_path / "f.json")]) == 1
+    assert "only measurements compare" in capsys.readouterr().err
+
+
+def schema_errors(run: object) -> list[str]:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((Path(cli.__file__).parent / "schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["properties"]["schema"]["const"] == SCHEMA
+    return [f"{error.json_path}: {error.message}" for error in jsonschema.Draft202012Validator(schema).iter_errors(run)]
+
+
+def test_a_run_keeps_the_schema(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert schema_errors(json.loads((folder / "run.json").read_text())) == []
+    arguments = [str(folder / "small.cfg"), "--backend", "native,onnxruntime", "--profile", "--json", "-"]
+    assert cli.main([*arguments, "--frames", "10"]) in (0, 1)
+    run = json.loads(capsys.readouterr().out)
+    assert schema_errors(run) == [] and run["models"][0]["profile"]["layers"]
+
+
+@pytest.mark.parametrize("change", ["schema", "without versions", "new name", "negative time"])
+def test_what_is_wrong_fails_the_schema(change: str, folder: Path) -> None:
+    run = json.loads((folder / "run.json").read_text())
+    if change == "schema":
+        run["schema"] = SCHEMA + 1
+    elif change == "without versions":
+        del run["versions"]
+    elif change == "new name":
+        run["models"][0]["results"][0]["mode"] = 1
+    else:
+        run["models"][0]["results"][0]["stages"]["inference"]["min"] = -1.0
+    assert schema_errors(run)
+
+
+def test_versions(folder: Path) -> None:
+    run = json.loads((folder / "run.json").read_text())
+    assert run["versions"] == versions() and run["versions"]["numpy"] == np.__version__
+    assert run["commit"] == commit()
+
+
+def test_the_commit_of_a_checkout(tmp_path: Path) -> None:
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    package = tmp_path / "edgecnn"
+    package.mkdir()
+    assert _checkout_commit(package) is None
+    (package / "a.py").write_text("")
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for words in (("init", "-q"), ("add", "."), (*identity, "commit", "-qm", "a")):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    clean = _checkout_commit(package)
+    assert clean is not None and len(clean) >= 40
+    (package / "a.py").write_text("changed")
+    assert _checkout_commit(package) == f"{clean}+changes"
 
 
 def test_profile(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from edgecnn import __version__
 from edgecnn.benchmark import machine, report
 from edgecnn.benchmark.measure import Job, Result, measure
 from edgecnn.benchmark.profile import profile, profile_table
+from edgecnn.benchmark.versions import commit, versions
 from edgecnn.classical import CLASSICAL
 from edgecnn.cli import count, guarded, write_json
 from edgecnn.cli_models import find_model
@@ -129,9 +130,9 @@ def run(options: argparse.Namespace) -> int:
     if options.json or options.csv or options.markdown or options.html:
         settings = {"seconds": options.seconds, "frames": options.frames, "image": options.image, "size": options.size}
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        head = {"edgecnn": __version__, "date": when, "machine": before, "machine_after": after, "settings": settings}
-        head["throttled"] = throttled
-        _write(options, {**head, "models": models})
+        head = {"kind": "measurement", "schema": report.SCHEMA, "edgecnn": __version__, "commit": commit()}
+        head.update(versions=versions(), date=when, machine=before, machine_after=after, throttled=throttled)
+        _write(options, {**head, "settings": settings, "models": models})
     return status
 
 

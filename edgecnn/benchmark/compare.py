@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn import __version__
+from edgecnn.benchmark.report import SCHEMA
 from edgecnn.cli import fraction, guarded
 from edgecnn.errors import InputError
 
@@ -67,6 +69,14 @@ def read_run(path: Path) -> dict[str, Any]:
     """A run that ``edgecnn-bench --json`` has written."""
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
+        if run.get("kind") == "forecast":
+            raise InputError(f"{path}: a forecast; only measurements compare")
+        schema, wrote = run.get("schema"), run.get("edgecnn")
+        if schema != SCHEMA and wrote is not None:
+            raise InputError(
+                f"{path}: written by edgecnn {wrote} in version {schema} of the format, edgecnn {__version__} reads "
+                f"version {SCHEMA}; measure again, or compare with the edgecnn that wrote it"
+            )
         for model in run["models"]:
             for result in model["results"]:
                 name = (model["model"], result["backend"], result["threads"])

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgecnn.benchmark.measure import STAGES, Result, statistics
 
+SCHEMA = 1  # version of schema.json; grows with each change that a reader must know of
 COLUMNS = ("backend", "threads", "min", "median", "p95", "max", "fps", "pre", "post", "load", "first", "MiB", "outputs")
 
 
