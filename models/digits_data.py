@@ -72,11 +72,17 @@ def load_mnist(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def split_mnist(folder: Path) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """(training, held-out) images and labels: every fifth digit is held out."""
+Digits = tuple[np.ndarray, np.ndarray]  # images and labels
+
+
+def split_mnist(folder: Path) -> tuple[Digits, Digits, Digits]:
+    """Of ten digits seven to learn from, two to choose by while learning, and one to judge by in the end."""
     images, labels = load_mnist(folder)
-    held = np.arange(len(images)) % 5 == 4
-    return (images[~held], labels[~held]), (images[held], labels[held])
+    place = np.arange(len(images)) % 10
+    test, validation = place == 9, np.isin(place, (4, 8))
+    training = ~(test | validation)
+    parts = [(images[part], labels[part]) for part in (training, validation, test)]
+    return parts[0], parts[1], parts[2]
 
 
 def stroke_glyph(rng: np.random.Generator, label: int, size: int = 56) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""Trains `digits`, a YOLO-LITE network that finds and reads handwritten digits, and writes it as .cfg + .weights.
+"""Trains `digits`, a YOLO-LITE network that finds and reads handwritten digits, and writes it as .cfg + .weights and as
+.onnx.
 
     python models/train_digits.py --mnist FOLDER --steps 6000 --out edgecnn/zoo/weights
 
@@ -15,10 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from darknet_files import DIGITS_CFG_HEAD, conv_section, write_weights
 from digits_data import SIZE, DigitPictures, split_mnist
+from evaluate import VALIDATION_SEED, mean_ap
+from model_files import POOL, conv_section, write_model
 from torch import nn
 
+import edgecnn
 from edgecnn.graph.metadata import YoloHead
 from edgecnn.yolo.anchors import kmeans_anchors
 from edgecnn.yolo.encode import encode
@@ -102,27 +105,30 @@ def best_iou(raw: torch.Tensor, target: torch.Tensor, anchors: torch.Tensor) -> 
 
 
 def save(model: YoloLite, anchors: np.ndarray, folder: Path) -> None:
-    """Writes digits.cfg and digits.weights."""
-    pool = "[maxpool]\nsize=2\nstride=2\n\n"
-    text = DIGITS_CFG_HEAD
+    """Writes digits.cfg, digits.weights and digits.onnx."""
+    text = f"[net]\nwidth={SIZE}\nheight={SIZE}\nchannels=3\n\n"
     for i, filters in enumerate(FILTERS):
-        text += conv_section(filters, 3, "leaky", batch_normalize=True) + (pool if i < 5 else "")
+        text += conv_section(filters, 3, "leaky", batch_normalize=True) + (POOL if i < 5 else "")
     text += conv_section(len(anchors) * (5 + CLASSES), 1, "linear")
     pairs = ", ".join(f"{w:.3f},{h:.3f}" for w, h in anchors)
     text += f"[region]\nanchors={pairs}\nclasses={CLASSES}\ncoords=4\nnum={len(anchors)}\nsoftmax=1\n"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "digits.cfg").write_text(text)
     blocks: list[torch.Tensor] = []
     for conv, norm in zip(model.convs, model.norms):
         blocks += [norm.bias, norm.weight, norm.running_mean, norm.running_var, conv.weight]
     blocks += [model.head.bias, model.head.weight]
-    write_weights(folder / "digits.weights", [b.detach().numpy() for b in blocks])
+    write_model(folder, "digits", text, [b.detach().numpy() for b in blocks])
+
+
+def validate(folder: Path, source: DigitPictures) -> float:
+    """mAP at IoU .5 of what `save` wrote."""
+    with edgecnn.Detector(folder / "digits.cfg", conf=0.01, backend="native") as detector:
+        return mean_ap(detector, source, 100, VALIDATION_SEED)[0]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--mnist", type=Path, required=True, help="folder with the idx files; every fifth digit is held out"
+        "--mnist", type=Path, required=True, help="folder with the idx files; three of ten digits are held out"
     )
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=16)
@@ -131,7 +137,8 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.manual_seed(0)
-    source = DigitPictures(*split_mnist(args.mnist)[0])
+    training, validation, _ = split_mnist(args.mnist)
+    source = DigitPictures(*training)
     boxes = np.concatenate([source.picture((0, i))[1] for i in range(150)])
     anchors = kmeans_anchors((boxes[:, 2:] - boxes[:, :2]) / (SIZE / GRID), 5).round(3)
     print("anchors", anchors.tolist(), flush=True)
@@ -160,6 +167,8 @@ def main() -> None:
             print(f"step {step} ({done:.0%}) loss {running:.3f} {time.time() - start:.0f} s", flush=True)
         if step % 250 == 249:
             save(model, anchors, args.out)
+            found = validate(args.out, DigitPictures(*validation, stroke_share=0.0))
+            print(f"step {step} mAP@.5 {found:.3f} on 100 pictures of validation", flush=True)
     save(model, anchors, args.out)
 
 

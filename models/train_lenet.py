@@ -1,4 +1,5 @@
-"""Trains `lenet-digits`, the lecture's LeNet (20-50-500-10), on MNIST digits and writes it as .cfg + .weights.
+"""Trains `lenet-digits`, the lecture's LeNet (20-50-500-10), on MNIST digits and writes it as .cfg + .weights
+and as .onnx.
 
     python models/train_lenet.py --mnist FOLDER --epochs 30 --out edgecnn/zoo/weights
 
@@ -13,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from darknet_files import conv_section, write_weights
 from digits_data import split_mnist
+from model_files import POOL, conv_section, write_model
 from torch import nn
 
 
@@ -45,31 +46,28 @@ def augmented(x: torch.Tensor) -> torch.Tensor:
 
 
 def save(model: LeNet, folder: Path) -> None:
-    """Writes lenet-digits.cfg and lenet-digits.weights."""
-    pool = "[maxpool]\nsize=2\nstride=2\n\n"
+    """Writes lenet-digits.cfg, lenet-digits.weights and lenet-digits.onnx."""
     text = "[net]\nwidth=28\nheight=28\nchannels=1\n\n"
-    text += conv_section(20, 5, "relu", pad=False) + pool + conv_section(50, 5, "relu", pad=False) + pool
+    text += conv_section(20, 5, "relu", pad=False) + POOL + conv_section(50, 5, "relu", pad=False) + POOL
     text += "[connected]\noutput=500\nactivation=relu\n\n[dropout]\nprobability=.4\n\n"
     text += "[connected]\noutput=10\nactivation=linear\n\n[softmax]\n"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "lenet-digits.cfg").write_text(text)
     blocks = []
     for layer in (model.conv1, model.conv2, model.fc1, model.fc2):
         blocks += [layer.bias.detach().numpy(), layer.weight.detach().numpy()]
-    write_weights(folder / "lenet-digits.weights", blocks)
+    write_model(folder, "lenet-digits", text, blocks)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--mnist", type=Path, required=True, help="folder with the idx files; every fifth digit is held out"
+        "--mnist", type=Path, required=True, help="folder with the idx files; three of ten digits are held out"
     )
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--out", type=Path, default=Path("edgecnn/zoo/weights"))
     args = parser.parse_args()
 
     torch.manual_seed(0)
-    (images, labels), (held_images, held_labels) = split_mnist(args.mnist)
+    (images, labels), (held_images, held_labels), _ = split_mnist(args.mnist)
 
     def tensor(a: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(a.astype(np.float32) / 255)[:, None]
@@ -91,7 +89,7 @@ def main() -> None:
         model.eval()
         with torch.no_grad():
             accuracy = (model(hx).argmax(1) == hy).float().mean().item()
-        print(f"epoch {epoch + 1}: held-out accuracy {accuracy:.4f} of {len(hx)}", flush=True)
+        print(f"epoch {epoch + 1}: accuracy {accuracy:.4f} on {len(hx)} digits of validation", flush=True)
     save(model, args.out)
 
 

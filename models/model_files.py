@@ -1,4 +1,4 @@
-"""Writes Darknet .cfg sections and .weights files."""
+"""Writes what was trained as Darknet files, .cfg and .weights, and as .onnx."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-DIGITS_CFG_HEAD = "[net]\nwidth=224\nheight=224\nchannels=3\n\n"
+from edgecnn.exporters.onnx import export_onnx
+from edgecnn.importers import import_model
+from edgecnn.zoo import resolve
+
+POOL = "[maxpool]\nsize=2\nstride=2\n\n"
 
 
 def conv_section(filters: int, size: int, activation: str, batch_normalize: bool = False, pad: bool = True) -> str:
@@ -35,3 +39,13 @@ def write_weights(path: Path, blocks: Iterable[np.ndarray]) -> None:
     with open(path, "wb") as f:
         f.write(struct.pack("<iiiQ", 0, 2, 5, 0))
         f.writelines(rounded(block).tobytes() for block in blocks)
+
+
+def write_model(folder: Path, name: str, cfg: str, blocks: Iterable[np.ndarray]) -> None:
+    """Writes NAME.cfg and NAME.weights, and both as NAME.onnx, with the labels of the zoo's model of that name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.cfg"
+    path.write_text(cfg, encoding="utf-8")
+    write_weights(path.with_suffix(".weights"), blocks)
+    graph = import_model(path).with_metadata(labels=resolve(name).labels)
+    export_onnx(graph, path.with_suffix(".onnx"))
