@@ -7,6 +7,7 @@ import csv
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,17 @@ import numpy as np
 import pytest
 from test_benchmark import SMALL
 
-from edgecnn.benchmark import cli, compare, machine
+from edgecnn.benchmark import cli, compare, machine, measure, report
 from edgecnn.benchmark.page import to_html
 from edgecnn.benchmark.report import SCHEMA
 from edgecnn.benchmark.versions import _checkout_commit, commit, versions
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_process() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measure, "STARTS", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +43,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made_up(scale: float = 1.0, seed: int = 0, throttled: list[str] | None = None, **machine: object) -> dict[str, Any]:
-    """A run of 10 bursts with 5 % spread."""
+    """A run of 12 bursts with 5 % spread."""
     rng = np.random.default_rng(seed)
-    rounds = [float(ms) for ms in scale * (2 + 0.1 * rng.random(10))]
-    stage = {"min": min(rounds), "median": 2.1, "p95": 2.3, "max": 2.4, "fps": 476.0, "frames": 10}
+    rounds = [[float(ms) for ms in scale * (2 + 0.1 * rng.random(4))] for _ in range(3)]
+    stage = {"min": 2.0, "median": 2.1, "p95": 2.3, "max": 2.4, "spread": 2.5, "fps": 476.0, "frames": 12}
     result = {"backend": "native", "threads": 1, "rounds_ms": rounds, "agrees": True, "stages": {"inference": stage}}
     described = {"board": "", "cpu": "a <CPU>", "cores": 4, "max_mhz": None, "governor": "", "temperature_c": None}
     described.update({"throttling": None, "system": "Linux", **machine})
@@ -119,9 +127,26 @@ def test_a_tenth_is_found(seed: int) -> None:
 def test_a_busy_neighbour_is_no_difference() -> None:
     run = made_up(seed=3)
     rounds = run["models"][0]["results"][0]["rounds_ms"]
-    rounds[:8] = [2 * ms for ms in rounds[:8]]
+    rounds[:2] = [[2 * ms for ms in start] for start in rounds[:2]]
+    rounds[2] = [2.02, *(2 * ms for ms in rounds[2][1:])]
     (verdict,), _ = compare.compare(made_up(), run)
     assert verdict.ratio > 1.5 and verdict.verdict == "no difference"
+
+
+def test_a_process_that_was_slow_as_a_whole_is_no_difference() -> None:
+    run = made_up(seed=1)
+    rounds = run["models"][0]["results"][0]["rounds_ms"]
+    rounds[:2] = [[1.1 * ms for ms in start] for start in rounds[:2]]
+    (verdict,), _ = compare.compare(made_up(), run)
+    assert verdict.verdict == "no difference" and verdict.low < 1 < verdict.ratio
+
+
+def test_a_slow_machine_is_said() -> None:
+    a, b = made_up(), made_up(1.2)
+    for run, rate in ((a, 100.0), (b, 80.0)):
+        run["samples"] = [{"at": 0.0, "gflops": rate}, {"at": 1.0, "gflops": None}]
+    (verdict,), remarks = compare.compare(a, b)
+    assert verdict.verdict == "slower" and "-20 % multiply-adds" in remarks[0]
 
 
 def test_remarks() -> None:
@@ -226,7 +251,7 @@ def test_profile(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [str(folder / "small.cfg"), "--backend", "native", "--frames", "10", "--profile"]
     assert cli.main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert any("convolutional_0" in line for line in lines) and lines[-1].split()[0] == "sum"
+    assert any("convolutional_0" in line for line in lines) and lines[-4].split()[0] == "sum"
     assert cli.main([*arguments, "--json", "-"]) == 0
     (model,) = json.loads(capsys.readouterr().out)["models"]
     layers = model["profile"]["layers"]
@@ -236,14 +261,39 @@ def test_profile(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_run_that_is_throttled_says_so(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(machine, "state", lambda: {"slowed": ["under-voltage now"]})
+    state = {"temperature_c": 85.0, "mhz": [600.0], "slowed": ["under-voltage now"]}
+    monkeypatch.setattr(machine, "state", lambda: state)
     counts = iter([{"throttling has occurred": 0}, {"throttling has occurred": 1}])
     monkeypatch.setattr(machine, "throttle_events", lambda: next(counts))
-    arguments = [str(folder / "small.cfg"), "--backend", "native", "--frames", "10", "--json", "-"]
-    assert cli.main(arguments) == 0
+    arguments = [str(folder / "small.cfg"), "--backend", "native", "--frames", "10", "--sustained", "0.2"]
+    assert cli.main([*arguments, "--json", "-"]) == 0
     out, err = capsys.readouterr()
-    assert json.loads(out)["throttled"] == ["throttling has occurred", "under-voltage now"]
-    assert "THROTTLED" in err
+    found = json.loads(out)
+    assert found["throttled"] == ["throttling has occurred", "under-voltage now"] and schema_errors(found) == []
+    assert "THROTTLED" in err and "AT THE END: under-voltage now" in err
+    (row,) = found["models"][0]["results"][0]["sustained"]
+    assert row["fps"] > 0 and row["slowed"] == ["under-voltage now"]
+    page = Page()
+    page.feed(to_html(found))
+    assert not page.open and "where the plot is red: under-voltage now" in page.text
+
+
+def test_sustained_text() -> None:
+    result = measure.Result(measure.Job("m", None, "native", 4))
+    for second in range(120):
+        hot = second > 60
+        row = {"at": float(second), "fps": 10.0 - 3 * hot, "temperature_c": 50 + second / 4, "mhz": [1500 - 500 * hot]}
+        result.sustained.append({**row, "slowed": []})
+    lines = report.sustained_text(result).splitlines()
+    assert lines[0].endswith("native, 4 threads, 120 s without a pause: 10.0 fps at first, 7.0 at the end (-30 %)")
+    assert [line.split()[0] for line in lines[1:]] == ["fps", "C", "MHz"]
+    assert lines[1].split()[1] == "\u2588" * 30 + lines[1].split()[1][30] + "\u2581" * 29
+    assert lines[2].endswith("50 to 80")
+
+
+def test_sparkline() -> None:
+    assert report.sparkline([0.0, 7.0, 3.0]) == "\u2581\u2588\u2584" and report.sparkline([5.0, 5.0]) == "\u2581\u2581"
+    assert len(report.sparkline([float(i) for i in range(1000)])) == 60
 
 
 def test_unwritable(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

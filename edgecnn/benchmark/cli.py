@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from edgecnn import __version__
 from edgecnn.benchmark import machine, report
-from edgecnn.benchmark.measure import Job, Result, measure
+from edgecnn.benchmark.measure import Result, Run, measure
 from edgecnn.benchmark.profile import profile, profile_table
+from edgecnn.benchmark.runner import Job
 from edgecnn.benchmark.versions import commit, versions
 from edgecnn.classical import CLASSICAL
 from edgecnn.cli import count, guarded, write_json
@@ -23,6 +24,9 @@ from edgecnn.graph.dump import summary
 from edgecnn.graph.ir import Graph
 from edgecnn.importers import import_model
 from edgecnn.predictor import BACKENDS
+
+SECONDS = 3.0  # for each combination
+SLOWED_PERCENT = 10  # as many frames a second less at the end of long work are worth a warning
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,9 +54,16 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--backend", type=_backends, default="native,onnxruntime,tflite", help="default: %(default)s")
     parser.add_argument("--threads", type=_counts, default="1", metavar="N,N", help="default: %(default)s")
     parser.add_argument("--size", type=count, metavar="N", help="input of N x N instead of the model's own")
-    parser.add_argument("--seconds", type=_seconds, default=3.0, help="time for each combination (%(default)s)")
-    parser.add_argument("--frames", type=count, help="frames for each combination, instead of a time")
-    parser.add_argument("--image", help="picture for detectors (default: a made-up one of 640x480)")
+    parser.add_argument(
+        "--seconds", type=_seconds, help="least time for each combination (3; where --frames is given, none)"
+    )
+    parser.add_argument("--frames", type=count, help="least number of frames for each combination")
+    parser.add_argument(
+        "--sustained", type=_seconds, metavar="SECONDS", help="then run each so long without a pause: heat, throttling"
+    )
+    parser.add_argument(
+        "--image", help="picture, video or camera (0) for detectors (default: a made-up picture of 640x480)"
+    )
     parser.add_argument(
         "--board",
         metavar="NAME,NAME",
@@ -80,8 +91,8 @@ def _counts(text: str) -> list[int]:
 
 def _seconds(text: str) -> float:
     value = float(text)
-    if not 0 < value <= 3600:
-        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 3600")
+    if not 0 < value <= 86400:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 86400")
     return value
 
 
@@ -93,47 +104,61 @@ def run(options: argparse.Namespace) -> int:
         files = [_files(model, options.weights)[:2] for model in options.model]
         return command(files, options.board.split(","), options.threads, options.json or "")
     _check_writable(options.json, options.csv, options.markdown, options.html)
-    show = _Watch(_on_terminal if sys.stderr.isatty() else _silent)
-    before = machine.describe()
-    if options.json != "-":
-        print(report.machine_line(before))
-    models, status = [], 0
+    before, events = machine.describe(), machine.throttle_events()
+    say = _silent if options.json == "-" else print
+    say(report.machine_line(before))
+    facts, jobs = [], []
     for model in options.model:
         path, weights, note = _files(model, options.weights)
         graph = _graph(path, weights)
         shapes = _resized(graph, options.size) if options.size else None
         if shapes:
             graph = _graph(path, weights, shapes)
-        jobs = [
-            Job(str(path), weights, backend, threads, shapes, options.image)
-            for threads in options.threads
-            for backend in (["opencv"] if model in CLASSICAL else options.backend)
-        ]
-        results = measure(jobs, options.seconds, options.frames, show)
-        show("")
-        ran = [result for result in results if not result.error]
+        facts.append(_facts(model, graph, note))
+        backends = ["opencv"] if model in CLASSICAL else options.backend
+        jobs.append([Job(str(path), weights, b, n, shapes, options.image) for n in options.threads for b in backends])
+    seconds = options.seconds or (0.0 if options.frames else SECONDS)
+    show = _on_terminal if sys.stderr.isatty() else _silent
+    found = measure([job for of in jobs for job in of], seconds, options.frames or 1, options.sustained or 0.0, show)
+    show("")
+    results = iter(found.results)
+    models, status = [], 0
+    for fact, of in zip(facts, jobs):
+        rows = [next(results) for _ in of]
+        ran = [result for result in rows if not result.error]
         if not ran or any(not result.agrees for result in ran):
             status = 1
-        facts = _facts(model, graph, note)
-        models.append({**facts, "results": [report.row(result) for result in results]})
-        if options.json != "-":
-            print(f"\n{report.table(_title(facts), results)}", flush=True)
-            _warn(results)
-        if options.profile and model not in CLASSICAL:
-            models[-1]["profile"] = profile(path, weights, options.threads[0], shapes)
-            if options.json != "-":
-                print(f"\n{profile_table(models[-1]['profile'])}", flush=True)
+        models.append({**fact, "results": [report.row(result) for result in rows]})
+        say(f"\n{report.table(_title(fact), rows)}")
+        for result in ran:
+            if result.sustained:
+                say(report.sustained_text(result))
+        _warn(ran)
+        if options.profile and fact["model"] not in CLASSICAL:
+            job = of[0]
+            models[-1]["profile"] = profile(Path(job.model), job.weights, job.threads, job.input_shapes)
+            say(f"\n{profile_table(models[-1]['profile'])}")
+    say(f"\n{report.LEGEND}")
     after = machine.describe()
-    throttled = show.throttled()
+    throttled = _throttled(found, events)
     if throttled:
         print(f"edgecnn-bench: THROTTLED ({', '.join(throttled)}): not the times of a cool machine", file=sys.stderr)
     if options.json or options.csv or options.markdown or options.html:
-        settings = {"seconds": options.seconds, "frames": options.frames, "image": options.image, "size": options.size}
+        settings = {"seconds": seconds, "frames": options.frames, "sustained": options.sustained}
+        settings.update(image=options.image, size=options.size)
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         head = {"kind": "measurement", "schema": report.SCHEMA, "edgecnn": __version__, "commit": commit()}
         head.update(versions=versions(), date=when, machine=before, machine_after=after, throttled=throttled)
-        _write(options, {**head, "settings": settings, "models": models})
+        _write(options, {**head, "settings": settings, "models": models, "samples": found.samples})
     return status
+
+
+def _throttled(found: Run, events: dict[str, int]) -> list[str]:
+    """What held the processor back while it ran."""
+    looks = [*found.samples, *(row for result in found.results for row in result.sustained)]
+    slowed = {text for look in looks for text in look["slowed"]}
+    grown = {event for event, n in machine.throttle_events().items() if n > events.get(event, 0)}
+    return sorted(slowed | grown)
 
 
 def _write(options: argparse.Namespace, results: dict[str, Any]) -> None:
@@ -210,27 +235,14 @@ def _title(facts: dict[str, Any]) -> str:
 
 def _warn(results: list[Result]) -> None:
     for result in results:
-        if not result.error and not result.agrees:
-            who = f"{result.backend} with {result.job.threads} threads"
+        who = f"{result.backend} with {result.job.threads} threads"
+        if not result.agrees:
             print(f"edgecnn-bench: {who}: the outputs differ from the first row's", file=sys.stderr)
-
-
-class _Watch:
-    """Shows progress, and looks with each line of it whether something holds the processor back."""
-
-    def __init__(self, show: Callable[[str], None]) -> None:
-        self._show = show
-        self._events = machine.throttle_events()
-        self._slowed: set[str] = set()
-
-    def __call__(self, text: str) -> None:
-        self._slowed.update(machine.state()["slowed"])
-        self._show(text)
-
-    def throttled(self) -> list[str]:
-        """What held it back since."""
-        grown = [event for event, n in machine.throttle_events().items() if n > self._events.get(event, 0)]
-        return sorted({*self._slowed, *grown})
+        slowed = sorted({text for row in result.sustained for text in row["slowed"]})
+        change = report.endurance(result.sustained)["change"] if result.sustained else 0.0
+        if slowed or change < -SLOWED_PERCENT:
+            why = f": {', '.join(slowed)}" if slowed else ""
+            print(f"edgecnn-bench: {who}: {change:+.0f} % FRAMES A SECOND AT THE END{why}", file=sys.stderr)
 
 
 def _check_writable(*files: str | None) -> None:

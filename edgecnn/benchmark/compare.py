@@ -1,10 +1,10 @@
 """``edgecnn-bench compare A.json B.json``: what became faster or slower, and what is noise.
 
 A combination of model, backend and number of threads ran in bursts, of which a run keeps the fastest inference each.
-The ratio of the medians of these, B to A, has a 95 % interval by bootstrap (Efron, 1979; seeded, so that a comparison
-always says the same). It is called a difference where that interval lies to one side of 1, and both this ratio and that
-of the fastest frames, which a busy neighbour disturbs least, are further from 1 there than the floor: two runs of
-the same differ by a few per cent through what no burst sees, as the place of buffers in memory.
+The ratio of the medians of these, B to A, has a 95 % interval by bootstrap (Efron, 1979; processes are drawn, then
+bursts of each; seeded, so that a comparison always says the same). It is called a difference where that interval lies
+to one side of 1, and both this ratio and that of the fastest frames, which a busy neighbour disturbs least, are further
+from 1 there than the floor: two runs of the same differ by a few per cent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from edgecnn.cli import fraction, guarded
 from edgecnn.errors import InputError
 
 FLOOR = 0.03
-RESAMPLES = 4000
+RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def read_run(path: Path) -> dict[str, Any]:
         for model in run["models"]:
             for result in model["results"]:
                 name = (model["model"], result["backend"], result["threads"])
-                rounds = [float(ms) for ms in result["rounds_ms"]] if "error" not in result else []
+                rounds = [float(ms) for start in result["rounds_ms"] for ms in start] if "error" not in result else []
                 if not all(0 < ms < float("inf") for ms in rounds):
                     raise ValueError(f"{name}: times that are none")
         str(run["machine"]["cpu"]), str(run["edgecnn"])
@@ -99,6 +99,12 @@ def compare(a: dict[str, Any], b: dict[str, Any], floor: float = FLOOR) -> tuple
     remarks += [f"only in the second run: {name}" for name in after if name not in before]
     if a["machine"]["cpu"] != b["machine"]["cpu"]:
         remarks.append(f"another machine: {a['machine']['cpu']} and {b['machine']['cpu']}")
+    rates = _yardstick(a), _yardstick(b)
+    if all(rates) and abs(rates[1] / rates[0] - 1) > floor:
+        remarks.append(
+            f"the machine itself did {100 * (rates[1] / rates[0] - 1):+.0f} % multiply-adds a second in the second run "
+            f"({rates[0]:.1f} and {rates[1]:.1f} GFLOP/s between the rounds): not all of a change is the model's"
+        )
     for when, run in (("first", a), ("second", b)):
         if run.get("throttled"):
             remarks.append(
@@ -107,24 +113,40 @@ def compare(a: dict[str, Any], b: dict[str, Any], floor: float = FLOOR) -> tuple
     return verdicts, remarks
 
 
-def _rounds(run: dict[str, Any]) -> dict[str, np.ndarray]:
+def _rounds(run: dict[str, Any]) -> dict[str, list[np.ndarray]]:
+    """The fastest inference of each burst, by combination and process."""
     return {
-        f"{Path(model['model']).name}, {result['backend']}, {result['threads']} threads": np.array(result["rounds_ms"])
+        f"{Path(model['model']).name}, {result['backend']}, {result['threads']} threads": [
+            np.array(start) for start in result["rounds_ms"] if start
+        ]
         for model in run["models"]
         for result in model["results"]
-        if result.get("rounds_ms")
+        if any(result.get("rounds_ms", ()))
     }
 
 
-def _judge(name: str, a: np.ndarray, b: np.ndarray, floor: float) -> Verdict:
+def _yardstick(run: dict[str, Any]) -> float:
+    """The median of what the machine itself did between the rounds; 0 where that is not known."""
+    rates = [sample["gflops"] for sample in run.get("samples", ()) if sample.get("gflops")]
+    return float(np.median(rates)) if rates else 0.0
+
+
+def _judge(name: str, a: list[np.ndarray], b: list[np.ndarray], floor: float) -> Verdict:
     rng = np.random.default_rng(0)
-    medians = [np.median(rng.choice(times, (RESAMPLES, len(times))), axis=1) for times in (a, b)]
+    medians = [np.array([np.median(_draw(starts, rng)) for _ in range(RESAMPLES)]) for starts in (a, b)]
     low, high = (float(v) for v in np.percentile(medians[1] / medians[0], (2.5, 97.5)))
-    a_ms, b_ms = float(np.median(a)), float(np.median(b))
-    ratio, of_fastest = b_ms / a_ms, float(np.min(b) / np.min(a))
+    before, after = np.concatenate(a), np.concatenate(b)
+    a_ms, b_ms = float(np.median(before)), float(np.median(after))
+    ratio, of_fastest = b_ms / a_ms, float(np.min(after) / np.min(before))
     verdict = "no difference"
     if min(ratio, of_fastest) > 1 + floor and low > 1:
         verdict = "slower"
     elif max(ratio, of_fastest) < 1 / (1 + floor) and high < 1:
         verdict = "faster"
     return Verdict(name, a_ms, b_ms, ratio, low, high, verdict)
+
+
+def _draw(starts: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """As many processes, and of each as many bursts, drawn at random."""
+    drawn = rng.integers(0, len(starts), len(starts))
+    return np.concatenate([starts[i][rng.integers(0, len(starts[i]), len(starts[i]))] for i in drawn])

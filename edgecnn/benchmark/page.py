@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from edgecnn.benchmark.report import flat_rows, machine_line
+from edgecnn.benchmark.report import endurance, flat_rows, machine_line
 
 STYLE = """
 :root{color-scheme:light dark;--text:#1b1f24;--dim:#5d6670;--line:#d5dae0;--back:#fff;
@@ -27,8 +27,8 @@ svg text{fill:var(--text)}svg .dim{fill:var(--dim)}
 """
 COLUMNS = {
     "backend": "backend", "threads": "threads", "min_ms": "min", "median_ms": "median", "p95_ms": "p95",
-    "max_ms": "max", "fps": "fps", "preprocess_ms": "pre", "postprocess_ms": "post", "load_ms": "load",
-    "first_frame_ms": "first", "peak_rss_mib": "MiB",
+    "max_ms": "max", "spread_percent": "spread %", "fps": "fps", "capture_ms": "capture", "preprocess_ms": "pre",
+    "postprocess_ms": "post", "load_ms": "load", "first_frame_ms": "first", "peak_rss_mib": "MiB",
 }  # fmt: skip
 ROW, BAR, WIDTH, VALUE = 42, 16, 400, 140
 
@@ -47,6 +47,7 @@ def to_html(run: Mapping[str, Any]) -> str:
         parts.append(f"<h2>{escape(Path(model['model']).name)}</h2><p>{escape(_about(model))}</p>")
         parts.append(_bars([row for row in rows if row["median_ms"]]))
         parts.append(_table(rows))
+        parts += [_sustained(result) for result in model["results"] if result.get("sustained")]
         for row in rows:
             if row["error"]:
                 parts.append(f"<p>{_who(row)}: cannot run: {escape(row['error'])}</p>")
@@ -99,12 +100,59 @@ def _bars(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def _sustained(result: Mapping[str, Any]) -> str:
+    """Frames a second over time, and the temperature where it is known; red where something slowed the processor."""
+    rows, found = result["sustained"], endurance(result["sustained"])
+    parts = [
+        f"<p>{_who(result)}, without a pause: {found['first_fps']:.1f} fps at first, {found['last_fps']:.1f} at the "
+        f"end ({found['change']:+.0f} %)</p>",
+        _line(rows, "fps", "fps", 0.0),
+    ]
+    warmest = [row["temperature_c"] for row in rows if row["temperature_c"] is not None]
+    if warmest:
+        parts.append(_line([row for row in rows if row["temperature_c"] is not None], "temperature_c", "\u00b0C", 20.0))
+    slowed = sorted({text for row in rows for text in row["slowed"]})
+    if slowed:
+        parts.append(f'<p class="bad">Slowed down, where the plot is red: {escape(", ".join(slowed))}.</p>')
+    return "".join(parts)
+
+
+def _line(rows: Sequence[Mapping[str, Any]], key: str, unit: str, low: float) -> str:
+    """A curve over the seconds, on an axis that begins at *low*."""
+    left, right, top, height = 4.0, WIDTH - 64.0, 10.0, 90.0
+    end = max(rows[-1]["at"], 1e-9)
+    high = max(max(row[key] for row in rows), low + 1e-9)
+
+    def x(at: float) -> float:
+        return left + (right - left) * at / end
+
+    def y(value: float) -> float:
+        return top + height * (1 - (max(value, low) - low) / (high - low))
+
+    bands = "".join(
+        f'<rect x="{x(row["at"]):.1f}" y="{top}" width="{max(x(after["at"]) - x(row["at"]), 1):.1f}" height="{height}" '
+        'fill="var(--bad)" opacity=".2"/>'
+        for row, after in zip(rows, [*rows[1:], rows[-1]])
+        if row["slowed"]
+    )
+    points = " ".join(f"{x(row['at']):.1f},{y(row[key]):.1f}" for row in rows)
+    last = rows[-1][key]
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {top + height + 22:.0f}" role="img" aria-label="{unit} over time">{bands}'
+        f'<path d="M{left} {top + height}H{right}" stroke="var(--line)"/>'
+        f'<polyline points="{points}" fill="none" stroke="var(--best)" stroke-width="2"/>'
+        f'<text x="{right + 6}" y="{min(y(last) + 4, top + height):.1f}">{last:.1f} {unit}</text>'
+        f'<text class="dim" x="{left}" y="{top + height + 16}">0 s</text>'
+        f'<text class="dim" x="{right}" y="{top + height + 16}" text-anchor="end">{end:.0f} s</text></svg>'
+    )
+
+
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    head = "".join(f"<th>{title}</th>" for title in COLUMNS.values())
-    body = []
-    for row in rows:
-        if not row["error"]:
-            body.append("<tr>" + "".join(f"<td>{_cell(row[key])}</td>" for key in COLUMNS) + "</tr>")
+    """The columns that any row has something for."""
+    ran = [row for row in rows if not row["error"]]
+    columns = [key for key in COLUMNS if any(row[key] is not None for row in ran)]
+    head = "".join(f"<th>{COLUMNS[key]}</th>" for key in columns)
+    body = ["<tr>" + "".join(f"<td>{_cell(row[key])}</td>" for key in columns) + "</tr>" for row in ran]
     return f'<div class="wide"><table><tr>{head}</tr>{"".join(body)}</table></div>'
 
 

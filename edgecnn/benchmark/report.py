@@ -7,10 +7,16 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from edgecnn.benchmark.measure import STAGES, Result, statistics
+import numpy as np
 
-SCHEMA = 1  # version of schema.json; grows with each change that a reader must know of
-COLUMNS = ("backend", "threads", "min", "median", "p95", "max", "fps", "pre", "post", "load", "first", "MiB", "outputs")
+from edgecnn.benchmark.measure import Result, statistics
+from edgecnn.benchmark.runner import STAGES
+
+SCHEMA = 2  # version of schema.json; grows with each change that a reader must know of
+LEGEND = (
+    "min to fps: the network alone, ms; spread: what the middle half of the frames spans, of the median;\n"
+    "cap, pre, post: medians of the other stages, ms; load, first frame: ms; outputs: difference from the first row's"
+)
 
 
 def row(result: Result) -> dict[str, Any]:
@@ -19,7 +25,7 @@ def row(result: Result) -> dict[str, Any]:
     base: dict[str, Any] = {"backend": job.backend, "threads": job.threads}
     if result.error:
         return {**base, "error": result.error}
-    return {
+    plain = {
         **base,
         "ran_on": result.backend,
         "load_ms": result.load_ms,
@@ -29,39 +35,88 @@ def row(result: Result) -> dict[str, Any]:
         "agrees": result.agrees,
         "stages": {stage: statistics(result.times[stage]) for stage in STAGES if result.times[stage]},
         "frame": statistics(result.total),
-        "rounds_ms": [round(ms, 5) for ms in result.rounds],
+        "rounds_ms": [[round(ms, 5) for ms in start] for start in result.rounds],
     }
+    return {**plain, "sustained": result.sustained} if result.sustained else plain
 
 
 def table(title: str, results: Sequence[Result]) -> str:
-    """A text table. min to fps are of the inference alone; pre and post are medians."""
-    lines = [COLUMNS] + [_cells(result) for result in results if not result.error]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
+    """A text table; columns that no row has anything for are left out. `LEGEND` says what they are."""
+    rows = [_cells(result) for result in results if not result.error]
+    columns = [name for name in (rows[0] if rows else ()) if any(cells[name] != "-" for cells in rows)]
+    lines = [columns] + [[cells[name] for name in columns] for cells in rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
     text = [title]
-    for line in lines:
+    for line in lines if rows else ():
         cells = [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths))]
         text.append("  " + "  ".join(cells).rstrip())
     for result in results:
         if result.error:
-            text.append(f"  {result.job.backend}, {result.job.threads} threads: cannot run: {result.error}")
+            text.append(f"  {_who(result)}: cannot run: {result.error}")
     return "\n".join(text)
 
 
-def _cells(result: Result) -> tuple[str, ...]:
+def _cells(result: Result) -> dict[str, str]:
+    """Column to text."""
     inference = statistics(result.times["inference"])
-    pre, post = (statistics(result.times[stage]).get("median") for stage in ("preprocess", "postprocess"))
+    medians = {stage: statistics(result.times[stage]).get("median") for stage in STAGES}
     agreement = f"{result.difference:.0e}" if result.agrees else f"DIFFER {result.difference:.0e}"
-    return (
-        result.backend or result.job.backend,
-        str(result.job.threads),
-        *(f"{inference[key]:.2f}" for key in ("min", "median", "p95", "max")),
-        f"{inference['fps']:.1f}",
-        *("-" if value is None else f"{value:.2f}" for value in (pre, post)),
-        f"{result.load_ms:.0f}",
-        f"{result.first_ms:.1f}",
-        f"{result.peak_mib:.0f}",
-        agreement,
-    )
+    others = {"cap": "capture", "pre": "preprocess", "post": "postprocess"}
+    return {
+        "backend": result.backend or result.job.backend,
+        "threads": str(result.job.threads),
+        **{key: f"{inference[key]:.2f}" for key in ("min", "median", "p95", "max")},
+        "spread": f"{inference['spread']:.0f}%",
+        "fps": f"{inference['fps']:.1f}",
+        **{title: "-" if medians[stage] is None else f"{medians[stage]:.2f}" for title, stage in others.items()},
+        "load": f"{result.load_ms:.0f}",
+        "first": f"{result.first_ms:.1f}",
+        "MiB": f"{result.peak_mib:.0f}",
+        "outputs": agreement,
+    }
+
+
+def _who(result: Result) -> str:
+    threads = result.job.threads
+    return f"{result.backend or result.job.backend}, {threads} {'thread' if threads == 1 else 'threads'}"
+
+
+def endurance(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Of rows of ``sustained``: frames a second at first and at the end (medians of a tenth of the rows, of three at
+    least where there are six), their change in percent, and the temperature likewise where it is known."""
+    some = max(len(rows) // 10, min(len(rows) // 2, 3), 1)
+    found = {}
+    for key, short in (("fps", "fps"), ("temperature_c", "c")):
+        for when, part in (("first", rows[:some]), ("last", rows[-some:])):
+            values = [row[key] for row in part if row[key] is not None]
+            if values:
+                found[f"{when}_{short}"] = float(np.median(values))
+    found["change"] = 100 * (found["last_fps"] / found["first_fps"] - 1)
+    return found
+
+
+def sustained_text(result: Result) -> str:
+    """How long work went: a line of words, and one of blocks for frames a second and for the temperature."""
+    found = endurance(result.sustained)
+    seconds = result.sustained[-1]["at"] + 1
+    text = [
+        f"  {_who(result)}, {seconds:.0f} s without a pause: {found['first_fps']:.1f} fps at first, "
+        f"{found['last_fps']:.1f} at the end ({found['change']:+.0f} %)"
+    ]
+    for key, title, form in (("fps", "fps", ".1f"), ("temperature_c", "C", ".0f"), ("mhz", "MHz", ".0f")):
+        values = [max(row[key], default=None) if key == "mhz" else row[key] for row in result.sustained]
+        known = [value for value in values if value is not None]
+        if known:
+            text.append(f"    {title:<4} {sparkline(known)}  {min(known):{form}} to {max(known):{form}}")
+    return "\n".join(text)
+
+
+def sparkline(values: Sequence[float], width: int = 60) -> str:
+    """Blocks whose height is the value, from the least to the largest; means where there are more than *width*."""
+    means = [float(np.mean(part)) for part in np.array_split(np.asarray(values, float), min(width, len(values)))]
+    low, high = min(means), max(means)
+    scale = 7 / (high - low) if high > low else 0.0
+    return "".join("\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"[round((value - low) * scale)] for value in means)
 
 
 def machine_line(machine: Mapping[str, Any]) -> str:
@@ -79,8 +134,8 @@ def machine_line(machine: Mapping[str, Any]) -> str:
 
 
 FLAT = (
-    "model", "backend", "threads", "min_ms", "median_ms", "p95_ms", "max_ms", "fps", "preprocess_ms", "postprocess_ms",
-    "load_ms", "first_frame_ms", "peak_rss_mib", "agrees", "error",
+    "model", "backend", "threads", "min_ms", "median_ms", "p95_ms", "max_ms", "spread_percent", "fps",
+    "capture_ms", "preprocess_ms", "postprocess_ms", "load_ms", "first_frame_ms", "peak_rss_mib", "agrees", "error",
 )  # fmt: skip
 
 
@@ -96,8 +151,8 @@ def flat_rows(models: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             row = dict.fromkeys(FLAT)
             row.update(model=model["model"], backend=result["backend"], threads=result["threads"])
             row.update({f"{key}_ms": inference.get(key) for key in ("min", "median", "p95", "max")})
-            row.update({f"{key}_ms": stages.get(key, {}).get("median") for key in ("preprocess", "postprocess")})
-            row["fps"] = inference.get("fps")
+            row.update({f"{key}_ms": stages.get(key, {}).get("median") for key in STAGES if key != "inference"})
+            row.update(fps=inference.get("fps"), spread_percent=inference.get("spread"))
             row.update({key: result.get(key) for key in FLAT[-5:]})
             yield row
 
@@ -114,7 +169,7 @@ def to_csv(models: Sequence[Mapping[str, Any]]) -> str:
 
 def to_markdown(run: Mapping[str, Any]) -> str:
     """The run as a Markdown table, with the machine above it."""
-    columns = FLAT[:8]
+    columns = FLAT[:9]
     lines = [
         f"edgecnn {run['edgecnn']}, {run['date']}: {machine_line(run['machine'])}",
         "",

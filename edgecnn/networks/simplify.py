@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.benchmark.measure import Job, measure, statistics
+from edgecnn.benchmark.measure import measure, statistics
+from edgecnn.benchmark.runner import Job
 from edgecnn.classical import CLASSICAL
 from edgecnn.cli import count, guarded
 from edgecnn.detector import Detector
@@ -135,7 +136,7 @@ def _measured(
     row = Row(name, graph.input_specs[0].shape[2], mflop(graph), parameters(graph))
     row.memory = sum(required_memory(cfg, weights, threads=options.threads).values()) / (1 << 20)
     jobs = [Job(str(cfg), weights, backend, options.threads) for backend in backends]
-    for result in measure(jobs, options.seconds, progress=lambda text: _progress(f"{name}: {text}")):
+    for result in measure(jobs, options.seconds, progress=lambda text: _progress(f"{name}: {text}")).results:
         if result.error:
             raise InputError(f"{name} on {result.job.backend}: {result.error}")
         if not result.agrees:
