@@ -100,7 +100,7 @@ class Classifier(PictureModel):
         backend: str = "auto",
         threads: int | None = None,
         labels: Labels | None = None,
-        preprocess: Preprocess | None = None,
+        preprocess: Preprocess | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(model, weights, backend, threads, labels, preprocess)
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 from edgecnn import __version__
 from edgecnn.errors import EdgeCNNError, InputError
 from edgecnn.files import write_whole
+from edgecnn.graph.metadata import COLORS, RESIZES
 from edgecnn.predictor import BACKENDS
 
 
@@ -77,6 +79,18 @@ def named_shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, shape
 
 
+def per_channel(text: str) -> tuple[float, ...]:
+    """One number, or three separated by commas; a fraction such as 1/255 is a number."""
+    numbers = [part.partition("/") for part in text.split(",")]
+    try:
+        values = tuple(float(above) / float(below or 1) for above, _, below in numbers)
+    except (ValueError, ZeroDivisionError):
+        values = ()
+    if len(values) not in (1, 3) or not all(map(math.isfinite, values)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, nor three separated by commas")
+    return values
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     parser = argparse.ArgumentParser(prog="edgecnn", description="CNNs on ARM boards: from a picture to boxes.")
@@ -112,6 +126,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--backend", type=backends, default="auto", metavar="A,B", help="one, or several to compare")
     evaluate.add_argument("--threads", type=count, help="threads (default: the backend's choice)")
     evaluate.add_argument("--labels", metavar="FILE", help="names of the classes, one per line, or voc or coco")
+    _preprocess_arguments(evaluate)
     evaluate.add_argument("--conf", type=fraction, default=0.005, help="count boxes that score more (%(default)s)")
     evaluate.add_argument("--iou", type=fraction, default=0.45, help="overlap from which a box yields (%(default)s)")
     evaluate.add_argument("--first", type=count, metavar="N", help="only the first N pictures")
@@ -139,7 +154,9 @@ def build_parser() -> argparse.ArgumentParser:
     convert = commands.add_parser("convert", help="write a model as .ecnn, .onnx or .tflite")
     _model_arguments(convert, positional=True)
     convert.add_argument("-o", "--output", required=True, metavar="FILE", help="the suffix chooses the format")
-    convert.add_argument("--target", help="instruction set of an .ecnn: armv8, x86-avx2, ... (default: this machine's)")
+    convert.add_argument("--labels", metavar="FILE", help="put names of the classes into it, one per line")
+    _preprocess_arguments(convert)
+    convert.add_argument("--target", help="instruction set of an .ecnn: armv8, x86-avx2, ... (default: native)")
     convert.set_defaults(run=_convert)
 
     tune = commands.add_parser("tune", help="measure a model's kernels and threads here, for later loads")
@@ -199,9 +216,24 @@ def _picture_command(commands: Any, name: str, help_text: str, default_model: st
     _model_arguments(parser, positional=False, default=default_model)
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the network (%(default)s)")
     parser.add_argument("--threads", type=count, help="threads (default: the backend's choice)")
+    _preprocess_arguments(parser)
     parser.add_argument("--labels", metavar="FILE", help="names of the classes, one per line")
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON; - is standard output")
     return parser
+
+
+def _preprocess_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how a picture becomes the input", "Default: what the model knows.")
+    group.add_argument("--mean", type=per_channel, metavar="M", help="subtract this from pixels of 0..255: M or R,G,B")
+    group.add_argument("--scale", type=per_channel, metavar="S", help="then multiply by this, 1/255 say: S or R,G,B")
+    group.add_argument("--color", choices=COLORS, help="order of the channels")
+    group.add_argument("--resize", choices=RESIZES, help="stretch to the size of the input, or keep proportions")
+
+
+def preprocess_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What the options change of how a picture becomes the input."""
+    given = {name: getattr(options, name) for name in ("mean", "scale", "color", "resize")}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def write_json(target: str, value: object) -> None:

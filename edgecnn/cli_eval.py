@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecnn.cli import write_json
+from edgecnn.cli import preprocess_of, write_json
 from edgecnn.errors import InputError
 from edgecnn.evaluate.labelled import labelled_form
 
@@ -61,7 +61,12 @@ def _evaluate_classifier(options: argparse.Namespace, path: Path, backend: str, 
 
     kind = PillowClassifier if options.pillow else Classifier
     with kind(
-        options.model, options.weights, backend=backend, threads=options.threads, labels=_labels(options)
+        options.model,
+        options.weights,
+        backend=backend,
+        threads=options.threads,
+        labels=_labels(options),
+        preprocess=preprocess_of(options),
     ) as classifier:
         names = classifier.labels or [str(i) for i in range(classifier.predictor.outputs[0].shape[-1])]
         pictures = read_labelled(path, names, options.images)
@@ -90,6 +95,7 @@ def _evaluate_detector(options: argparse.Namespace, path: Path, backend: str, fi
         backend=backend,
         threads=options.threads,
         labels=_labels(options),
+        preprocess=preprocess_of(options),
         conf=options.conf,
         iou=options.iou,
         max_det=MOST_BOXES,

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgecnn.cli import shapes_of, write_json
+from edgecnn.cli import preprocess_of, shapes_of, write_json
 from edgecnn.errors import InputError, UnsupportedOperator
 from edgecnn.graph.ir import Graph, TensorSpec
-from edgecnn.graph.metadata import Metadata
+from edgecnn.graph.metadata import Metadata, changed
 from edgecnn.networks import is_network
 
 FORMATS = (".ecnn", ".onnx", ".tflite")
@@ -106,7 +106,7 @@ def convert(options: argparse.Namespace) -> int:
         raise InputError(f"-o {output}: this is the model itself")
     from edgecnn.passes import PORTABLE, run_passes
 
-    graph = run_passes(read_graph(options.model, weights, shapes_of(options)), PORTABLE)
+    graph = run_passes(_described(read_graph(options.model, weights, shapes_of(options)), options), PORTABLE)
     if suffix == ".ecnn":
         from edgecnn import plan_cache, verdicts
         from edgecnn.plan import build_plan, find_target
@@ -123,6 +123,19 @@ def convert(options: argparse.Namespace) -> int:
         export_tflite(graph, output)
     print(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
     return 0
+
+
+def _described(graph: Graph, options: argparse.Namespace) -> Graph:
+    """With the labels and the preprocessing that the options give."""
+    from edgecnn.picture_model import read_labels
+
+    known = graph.metadata
+    labels = read_labels(options.labels) if options.labels else known.labels
+    classes = {head.classes for head in known.heads} or {spec.shape[-1] for spec in graph.output_specs}
+    if options.labels and classes != {len(labels)}:
+        text = " or ".join(map(str, sorted(classes)))
+        raise InputError(f"--labels {options.labels}: {len(labels)} names, but the model has {text} classes")
+    return graph.with_metadata(labels=labels, preprocess=changed(known.preprocess, preprocess_of(options)))
 
 
 def tune(options: argparse.Namespace) -> int:

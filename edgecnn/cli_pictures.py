@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from edgecnn.cli import preprocess_of
 from edgecnn.errors import EdgeCNNError, InputError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def detect(options: argparse.Namespace) -> int:
             max_det=options.max_det,
             agnostic=options.agnostic,
             labels=options.labels,
+            preprocess=preprocess_of(options),
         ) as detector,
     ):
         for source in options.source:
@@ -64,7 +66,12 @@ def classify(options: argparse.Namespace) -> int:
     with (
         Report(options.json) as report,
         Classifier(
-            options.model, options.weights, backend=options.backend, threads=options.threads, labels=options.labels
+            options.model,
+            options.weights,
+            backend=options.backend,
+            threads=options.threads,
+            labels=options.labels,
+            preprocess=preprocess_of(options),
         ) as classifier,
     ):
         for source in options.source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
@@ -56,7 +56,8 @@ class Detector(PictureModel):
     labels
         Names of the classes, or a file with one per line, where the model has none or others are wanted.
     preprocess
-        Replaces what the model file says of colour order, resize, mean and scale.
+        Colour order, resize, mean and scale, instead of what the model file says; or a dict of those that differ, such
+        as ``{"mean": 127.5, "scale": 1 / 127.5}``. Pixels are 0..255: the input is ``(pixel - mean) * scale``.
 
     Raises
     ------
@@ -92,7 +93,7 @@ class Detector(PictureModel):
         max_det: int = 300,
         agnostic: bool = False,
         labels: Labels | None = None,
-        preprocess: Preprocess | None = None,
+        preprocess: Preprocess | Mapping[str, Any] | None = None,
     ) -> None:
         self._set_limits(conf, iou, max_det, agnostic)
         super().__init__(model, weights, backend, threads, labels, preprocess)

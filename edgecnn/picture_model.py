@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Union
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union
 import numpy as np
 
 from edgecnn.errors import ClosedError, InputError
-from edgecnn.graph.metadata import Metadata, Preprocess
+from edgecnn.graph.metadata import Metadata, Preprocess, changed
 from edgecnn.images import Picture
 from edgecnn.importers import SUFFIXES
 from edgecnn.yolo.preprocessor import Preprocessor
@@ -44,16 +44,17 @@ class PictureModel:
         backend: str,
         threads: int | None,
         labels: Labels | None,
-        preprocess: Preprocess | None,
+        preprocess: Preprocess | Mapping[str, Any] | None,
     ) -> None:
         self._owns_predictor = isinstance(model, (str, os.PathLike))
+        known: Preprocess | None = None
         if _is_zoo_name(model):
             from edgecnn.zoo import resolve
 
             files = resolve(str(model))
             model, weights = files.model, weights if weights is not None else files.weights
             labels = labels if labels is not None else files.labels
-            preprocess = preprocess or files.preprocess
+            known = files.preprocess
         self.predictor = _open_model(model, weights, backend, threads)
         try:
             if len(self.predictor.inputs) != 1:
@@ -62,7 +63,9 @@ class PictureModel:
                     f"{self.predictor.name}: a picture goes into one input, this model has several: {names}"
                 )
             self._input_name = self.predictor.inputs[0].name
-            self._preprocessor = Preprocessor(self.predictor.inputs[0], preprocess or self.metadata.preprocess)
+            self._preprocessor = Preprocessor(
+                self.predictor.inputs[0], changed(known or self.metadata.preprocess, preprocess or {})
+            )
             self.labels = read_labels(labels) if labels is not None else tuple(self.metadata.labels)
         except BaseException:
             self.close()

@@ -173,6 +173,34 @@ class TestInspectAndConvert:
     def test_convert_for_another_machine(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         status, _, _ = run(capsys, "convert", "lenet-digits", "-o", tmp_path / "a.ecnn", "--target", "armv8")
         assert status == 0 and b"armv8" in (tmp_path / "a.ecnn").read_bytes()[:64]
+        for target, same in (("armv8-dotprod", "armv8"), ("native", None)):
+            for path, name in ((tmp_path / "b.ecnn", target), (tmp_path / "c.ecnn", same)):
+                chosen = ["--target", name] if name else []
+                assert run(capsys, "convert", "lenet-digits", "-o", path, *chosen)[0] == 0
+            assert (tmp_path / "b.ecnn").read_bytes() == (tmp_path / "c.ecnn").read_bytes()
+
+    @pytest.mark.parametrize("suffix", [".ecnn", ".onnx", ".tflite"])
+    def test_convert_puts_labels_and_preprocessing_into_the_file(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path, suffix: str
+    ) -> None:
+        if suffix == ".onnx":
+            pytest.importorskip("onnx")
+        model, labels = tmp_path / f"a{suffix}", tmp_path / "names"
+        labels.write_text("\n".join(f"number {i}" for i in range(10)))
+        given = ["--mean", "20", "--scale", "1/200", "--resize", "letterbox"]
+        status, _, _ = run(capsys, "convert", "lenet-digits", "-o", model, "--labels", labels, *given)
+        assert status == 0
+        said = [
+            run(capsys, "classify", DEMO, "--model", *source, "--json", "-", "--backend", "native")[1]
+            for source in ([model], ["lenet-digits", "--labels", labels, *given], ["lenet-digits", "--labels", labels])
+        ]
+        ours, expected, other = (json.loads(text)[0]["classes"] for text in said)
+        assert [c["class"] for c in ours] == [c["class"] for c in expected] and ours[0]["class"].startswith("number ")
+        np.testing.assert_allclose([c["probability"] for c in ours], [c["probability"] for c in expected], atol=1e-5)
+        assert abs(ours[0]["probability"] - other[0]["probability"]) > 1e-3
+        labels.write_text("a\nb")
+        status, _, err = run(capsys, "convert", "lenet-digits", "-o", model, "--labels", labels)
+        assert status == 1 and "2 names, but the model has 10 classes" in err
 
     @pytest.mark.parametrize(
         ("arguments", "mentions"),

@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from edgecnn.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,34 @@ class Preprocess:
     resize: str = "stretch"  # "stretch" or "letterbox"
     mean: tuple[float, ...] = (0.0,)  # one value, or one per channel; in units of 0..255 pixels
     scale: tuple[float, ...] = (1.0 / 255.0,)
+
+
+COLORS, RESIZES = ("rgb", "bgr", "grey"), ("stretch", "letterbox")
+
+
+def changed(preprocess: Preprocess, changes: Preprocess | Mapping[str, Any]) -> Preprocess:
+    """*changes* itself, or *preprocess* with the fields that it names; a number stands for all channels.
+
+    Raises
+    ------
+    InputError
+        There is no such field, or no such value of it.
+    """
+    if isinstance(changes, Preprocess):
+        return changes
+    names = [f.name for f in dataclasses.fields(Preprocess)]
+    values = dict(changes)
+    for name, value in values.items():
+        if name in ("mean", "scale"):
+            numbers = (value,) if isinstance(value, (int, float)) else tuple(value)
+            if len(numbers) not in (1, 3) or not all(isinstance(v, (int, float)) and math.isfinite(v) for v in numbers):
+                raise InputError(f"{name} is one number, or one for each of three channels, not {value!r}")
+            values[name] = tuple(float(v) for v in numbers)
+        elif name not in names:
+            raise InputError(f"preprocess has no {name!r}; it has {', '.join(names)}")
+        elif value not in (COLORS if name == "color" else RESIZES):
+            raise InputError(f"{name} is one of {', '.join(COLORS if name == 'color' else RESIZES)}, not {value!r}")
+    return dataclasses.replace(preprocess, **values)
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,17 @@ TARGETS: dict[str, Target] = {
         Target("portable", lanes=4, mr=4, nr=8),
     )
 }
+# The dot product multiplies int8; plans of float32, the only ones there are, are the same with and without it.
+ALIASES = {"armv8-dotprod": "armv8"}
 
 
 def find_target(name: str) -> Target:
-    """The target of that name; BackendError where there is none."""
+    """The target of that name, of this machine where it is "native"; BackendError where there is none."""
+    if name == "native":
+        return host_target()
+    name = ALIASES.get(name, name)
     if name not in TARGETS:
-        raise BackendError(f"unknown target {name!r}: choose one of {', '.join(TARGETS)}")
+        raise BackendError(f"unknown target {name!r}: choose one of {', '.join((*TARGETS, *ALIASES, 'native'))}")
     return TARGETS[name]
 
 
