@@ -230,10 +230,10 @@ def _preprocess_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--resize", choices=RESIZES, help="stretch to the size of the input, or keep proportions")
 
 
-def preprocess_of(options: argparse.Namespace) -> dict[str, Any]:
-    """What the options change of how a picture becomes the input."""
+def preprocess_of(options: argparse.Namespace) -> dict[str, Any] | None:
+    """What the options change of how a picture becomes the input; None for nothing."""
     given = {name: getattr(options, name) for name in ("mean", "scale", "color", "resize")}
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in given.items() if value is not None} or None
 
 
 def write_json(target: str, value: object) -> None:

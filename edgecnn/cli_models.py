@@ -135,7 +135,7 @@ def _described(graph: Graph, options: argparse.Namespace) -> Graph:
     if options.labels and classes != {len(labels)}:
         text = " or ".join(map(str, sorted(classes)))
         raise InputError(f"--labels {options.labels}: {len(labels)} names, but the model has {text} classes")
-    return graph.with_metadata(labels=labels, preprocess=changed(known.preprocess, preprocess_of(options)))
+    return graph.with_metadata(labels=labels, preprocess=changed(known.preprocess, preprocess_of(options) or {}))
 
 
 def tune(options: argparse.Namespace) -> int:
