@@ -11,9 +11,11 @@ import pytest
 
 import edgecnn
 from edgecnn.evaluate.annotations import read_annotations
+from edgecnn.evaluate.plots import new_figure, save_figure
 from edgecnn.graph.cost import mflop
 from edgecnn.importers.darknet import import_text
 from edgecnn.networks import NETWORKS, build_network, simplify, yolo
+from edgecnn.networks.simplify_plot import draw
 from edgecnn.zoo.labels import VOC
 
 VOC_XML = """<annotation><object><name>{label}</name><difficult>{difficult}</difficult><bndbox>
@@ -69,15 +71,21 @@ def test_the_study(voc: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert not any(line.startswith("absent") for line in lines)
 
 
-def test_the_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("accuracy", [0.5, None])
+def test_the_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accuracy: float | None) -> None:
     pytest.importorskip("matplotlib")
-    rows = [simplify.Row(f"net {i}", 224, 10.0**i, 1, 1, {"native": 100.0 / i}, 0.5) for i in (1, 2, 3)]
-    simplify._plotter(tmp_path / "plot.svg")(rows, ["native"])
-    text = (tmp_path / "plot.svg").read_text()
-    assert "net 3" in text or "<path" in text
+    rows = [simplify.Row(f"net {i}", 224, 10.0**i, 1, 1, {"native": 100.0 / i}, accuracy) for i in (1, 2, 3, 3)]
+    rows.append(simplify.Row("hog", fps={"OpenCV": 3.0}, person=accuracy))
+    figure = new_figure(12, 9)
+    draw(figure, rows, ["native"])
+    save_figure(figure, tmp_path / "plot.svg")
+    assert (tmp_path / "plot.svg").read_text().startswith("<?xml")
+    texts = {text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text"))}
+    assert {"1  net 1", "3, 4", "1 MiB"} <= texts
+    assert ("hog" in texts) == ("0.500" in texts) == (accuracy is not None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(edgecnn.MissingDependency, match=r"edgecnn\[plot\]"):
-        simplify._plotter(tmp_path / "plot.svg")
+        new_figure(1, 1)
 
 
 def test_a_row_without_a_network() -> None:
