@@ -121,8 +121,12 @@ class Classifier(PictureModel):
             outputs, _, speed = self._infer(picture)
             start = time.perf_counter()
             (scores,) = outputs.values()
+            coarse = scores.dtype.itemsize == 1
+            if coarse:
+                (scores,) = self.predictor.as_floats(outputs).values()
             scores = np.array(scores, np.float32).reshape(self._preprocessor.array.shape[0], -1)[0]
-        probabilities = as_probabilities(scores)
+        # Probabilities of 8 bits do not sum to 1, because the small ones among them are rounded away.
+        probabilities = scores if coarse and scores.min() >= 0 and scores.max() <= 1 else as_probabilities(scores)
         speed["postprocess"] = 1e3 * (time.perf_counter() - start)
         if self.labels and len(self.labels) != len(probabilities):
             raise InputError(f"{self.predictor.name}: {len(self.labels)} labels for {len(probabilities)} classes")

@@ -78,6 +78,15 @@ class Predictor:
         """
         return self._open().predict(self._checked(inputs))
 
+    def as_floats(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What `run` returned as float32: outputs of 8 bits stand for their number of steps above zero."""
+        steps = getattr(self._open(), "quantization", {})
+        result = {}
+        for name, array in outputs.items():
+            scale, zero = steps.get(name, (1.0, 0))
+            result[name] = array if array.dtype == np.float32 else (array.astype(np.float32) - zero) * np.float32(scale)
+        return result
+
     def profile(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> list[ProfileRow]:
         """Runs one batch with a clock around each layer: name, op, kernel, ms, mflop, bytes per row.
 

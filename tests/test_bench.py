@@ -18,6 +18,7 @@ from edgecnn.plan.steps import Buffer, View
 kernels = bench_script("kernels")
 commits = bench_script("compare_commits")
 accuracy = bench_script("accuracy")
+figures = bench_script("figures")
 
 
 def test_kernels_refuses_wrong_results(tmp_path: Path) -> None:
@@ -163,3 +164,15 @@ def test_relative_error() -> None:
     assert accuracy.relative_error(want, want) == 0
     assert accuracy.relative_error(np.array([1.0, -3.0]), want) == 0.25
     assert accuracy.relative_error(np.array([1.0, np.nan]), want) == float("inf")
+
+
+def test_known_figures(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that take no time; `bench/figures.py` runs them all."""
+    monkeypatch.chdir(data_dir)
+    answers = list(figures.known_answers(Path("detection-eval")))
+    assert len(answers) == 20 and all(figure.holds for figure in answers)
+    command = "eval darknet/yolo-lite/tiny-yolov2-trial3-noBatch.cfg detection-eval/voc2007test --labels voc --pillow"
+    known = figures.DETECTORS[0][2]["detection-eval/voc2007test"]
+    assert figures.run(command)["map50"] == pytest.approx(known, abs=0.001)
+    with pytest.raises(SystemExit, match="no such file"):
+        figures.run("eval digits nowhere")

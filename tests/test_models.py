@@ -252,6 +252,35 @@ def test_resnet8_accuracy(data_dir: Path) -> None:
     assert np.mean(np.array(answers) == rows[:, 0]) == pytest.approx(0.8700, abs=0.001)
 
 
+@pytest.mark.parametrize(
+    ("model", "picture", "side", "expected"),
+    [
+        ("mobilenet_v1_0.25_128_quant", "cat.bmp", 128, {286: 0.219, 283: 0.219, 282: 0.102}),
+        ("mobilenet_v2_1.0_224_quant", "grace_hopper.bmp", 224, {653: 0.902}),
+    ],
+)
+def test_quantized_classifiers(data_dir: Path, model: str, picture: str, side: int, expected: dict[int, float]) -> None:
+    """Pixels go in as they are, and probabilities of 8 bits come out as such."""
+    pytest.importorskip(BACKENDS["tflite"])
+    image = pytest.importorskip("PIL.Image")
+    with image.open(data_dir / "images" / picture) as opened:
+        resized = opened.convert("RGB").resize((side, side), image.BICUBIC)
+    with edgecnn.Classifier(data_dir / f"tflite/{model}.tflite", backend="tflite") as classifier:
+        found = classifier(resized).probabilities
+    assert {i: pytest.approx(p, abs=0.0005) for i, p in expected.items()} == {i: found[i] for i in expected}
+
+
+def test_signed_inputs_of_8_bits(data_dir: Path) -> None:
+    from edgecnn.evaluate.classification import evaluate_classifier
+    from edgecnn.evaluate.labelled import read_labelled
+
+    pytest.importorskip(BACKENDS["tflite"])
+    names = (data_dir / "labels/cifar10.names").read_text().split()
+    pictures = read_labelled(data_dir / "classification-eval/cifar10-test2000.bin", names).pictures
+    with edgecnn.Classifier(data_dir / "tflite/resnet8-cifar10-int8.tflite", backend="tflite") as classifier:
+        assert evaluate_classifier(classifier, pictures).top1 == pytest.approx(0.8685, abs=1e-6)
+
+
 def test_classifier_on_a_png(data_dir: Path) -> None:
     pytest.importorskip("PIL")
     names = (data_dir / "labels/cifar10.names").read_text().split()

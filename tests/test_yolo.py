@@ -54,6 +54,18 @@ def test_picture_to_tensor_equals_its_meaning(seed: int) -> None:
         assert [getattr(got_placement, name) for name in placement._fields] == list(placement)
 
 
+@pytest.mark.parametrize(("dtype", "zero"), [(np.uint8, 0), (np.int8, 128)])
+def test_inputs_of_8_bits_take_pixels(dtype: type, zero: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+    run = Preprocessor(TensorSpec("x", (2, 6, 5, 3), np.dtype(dtype)), Preprocess(mean=(9.0,)))
+    run(Picture(pixels, "rgb"))
+    assert run.array.dtype == dtype
+    np.testing.assert_array_equal(run.array[0].astype(int) + zero, pixels)
+    assert not run.array[1].any()
+    with pytest.raises(InputError, match="float32, uint8 and int8"):
+        Preprocessor(TensorSpec("x", (1, 6, 5, 3), np.dtype(np.float64)), Preprocess())
+
+
 def test_a_flat_picture_stays_flat() -> None:
     run = Preprocessor(TensorSpec("x", (1, 3, 37, 53)), Preprocess(scale=(1.0,)))
     for value in (0, 1, 127, 255):
@@ -131,7 +143,7 @@ def test_a_batch_gets_the_picture_in_its_first_place() -> None:
     [
         TensorSpec("x", (1, 3, 8)),
         TensorSpec("x", (1, 7, 8, 9)),
-        TensorSpec("x", (1, 3, 8, 8), np.dtype(np.uint8)),
+        TensorSpec("x", (1, 3, 8, 8), np.dtype(np.float64)),
         TensorSpec("x", (1, 3, -1, 8)),
         TensorSpec("x", ("n", 3, "h", "w")),  # type: ignore[arg-type]
     ],

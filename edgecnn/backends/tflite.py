@@ -74,6 +74,12 @@ class TFLiteBackend:
         self._outputs = _named(self._interpreter.get_output_details())
         self.inputs: tuple[TensorSpec, ...] = _specs(self._inputs)
         self.outputs: tuple[TensorSpec, ...] = _specs(self._outputs)
+        # Of outputs of 8 bits: what one step is worth, and which number is zero.
+        self.quantization = {
+            name: (float(detail["quantization"][0]), int(detail["quantization"][1]))
+            for name, detail in self._outputs.items()
+            if np.dtype(detail["dtype"]).itemsize == 1 and detail["quantization"][0]
+        }
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs by name, new arrays, for one array per input. Calls from several threads wait for each other.
