@@ -33,6 +33,9 @@ Found = tuple[np.ndarray, np.ndarray]  # boxes (N, 4) in pixels of the picture, 
 
 HOG_WINDOW = (64, 128)
 MIN_NEIGHBOURS = 3
+HOG_STRIDE, HOG_GROWTH, HOG_SIZES = 8, 1.05, 64  # pixels from window to window, and from size to size; sizes at most
+HAAR_GROWTH = 1.1
+HAAR_WINDOWS = {"haar-frontalface": (24, 24), "haar-fullbody": (14, 28)}
 # The share of a HOG window that is margin around the person: left, top, right, bottom (OpenCV's sample peopledetect).
 HOG_MARGIN = np.array([0.1, 0.07, 0.1, 0.13])
 
@@ -105,6 +108,29 @@ class ClassicalDetector(Detector):
         return boxes, scores, np.zeros(len(boxes), np.int32), None, speed
 
 
+def windows(model: str, width: int, height: int) -> tuple[int, int]:
+    """At how many places a detector looks in a picture, and in how many sizes of it.
+
+    Haar cascades skip the neighbour of a place that their first stage refuses, so that for them it is a bound.
+    """
+    places = sizes = 0
+    factor = 1.0
+    if model == "hog-people":
+        while sizes < HOG_SIZES:
+            padded = [round(side / factor) + 2 * HOG_STRIDE for side in (width, height)]
+            if padded[0] - 2 * HOG_STRIDE < HOG_WINDOW[0] or padded[1] - 2 * HOG_STRIDE < HOG_WINDOW[1]:
+                break
+            columns, rows = ((side - window) // HOG_STRIDE + 1 for side, window in zip(padded, HOG_WINDOW))
+            places, sizes, factor = places + columns * rows, sizes + 1, factor * HOG_GROWTH
+        return places, sizes
+    window = HAAR_WINDOWS[model]
+    while round(window[0] * factor) <= width and round(window[1] * factor) <= height:
+        step = 1 if factor >= 2 else 2
+        columns, rows = (-(-max(0, round(side / factor) - w) // step) for side, w in zip((width, height), window))
+        places, sizes, factor = places + columns * rows, sizes + 1, factor * HAAR_GROWTH
+    return places, sizes
+
+
 def _open(model: str, file: str) -> Callable[[np.ndarray], Found]:
     """What finds boxes in a BGR picture."""
     try:
@@ -128,7 +154,9 @@ def _open(model: str, file: str) -> Callable[[np.ndarray], Found]:
 def _people(hog: Any, pixels: np.ndarray) -> Found:
     if pixels.shape[1] < HOG_WINDOW[0] or pixels.shape[0] < HOG_WINDOW[1]:
         return np.zeros((0, 4)), np.zeros(0)
-    found, margins = hog.detectMultiScale(pixels, winStride=(8, 8), padding=(8, 8), scale=1.05, groupThreshold=0)
+    found, margins = hog.detectMultiScale(
+        pixels, winStride=(HOG_STRIDE,) * 2, padding=(HOG_STRIDE,) * 2, scale=HOG_GROWTH, groupThreshold=0
+    )
     boxes = _corners(found)
     sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
     boxes += sides * HOG_MARGIN * [1, 1, -1, -1]
@@ -136,7 +164,7 @@ def _people(hog: Any, pixels: np.ndarray) -> Found:
 
 
 def _cascade(cascade: Any, grey: np.ndarray) -> Found:
-    found, neighbours = cascade.detectMultiScale2(grey, scaleFactor=1.1, minNeighbors=MIN_NEIGHBOURS)
+    found, neighbours = cascade.detectMultiScale2(grey, scaleFactor=HAAR_GROWTH, minNeighbors=MIN_NEIGHBOURS)
     n = np.asarray(neighbours, np.float64).reshape(-1)
     return _corners(found), n / (n + MIN_NEIGHBOURS)
 

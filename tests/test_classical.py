@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import edgecnn
-from edgecnn.classical import CLASSICAL
+from edgecnn.classical import CLASSICAL, HAAR_WINDOWS, windows
 from edgecnn.cli import main
 
 
@@ -80,3 +81,25 @@ def test_the_command_line_takes_them(data_dir: Path, capsys: pytest.CaptureFixtu
     assert "1 person" in capsys.readouterr().out
     assert main(["inspect", "hog-people"]) == 1
     assert "a detector without a network" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", [(640, 480), (500, 375), (64, 128), (100, 200), (70, 127)])
+def test_hog_looks_at_so_many_windows(size: tuple[int, int]) -> None:
+    """OpenCV returns them all where none is refused."""
+    cv2 = pytest.importorskip("cv2")
+    width, height = size
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    hog = cv2.HOGDescriptor()
+    hog.setSVMDetector(cv2.HOGDescriptor.getDefaultPeopleDetector())
+    found, _ = hog.detectMultiScale(pixels, -1e9, winStride=(8, 8), padding=(8, 8), scale=1.05, groupThreshold=0)
+    places, sizes = windows("hog-people", width, height)
+    assert places == (len(found) if height >= 128 else 0) and (sizes > 0) == (places > 0)
+
+
+@pytest.mark.parametrize("model", HAAR_WINDOWS)
+def test_haar_looks_at_so_many_windows(model: str) -> None:
+    cv2 = pytest.importorskip("cv2")
+    file = os.path.join(cv2.data.haarcascades, CLASSICAL[model][1])
+    assert cv2.CascadeClassifier(file).getOriginalWindowSize() == HAAR_WINDOWS[model]
+    assert windows(model, *HAAR_WINDOWS[model]) == (0, 1) and windows(model, 10, 10) == (0, 0)
+    assert windows(model, 640, 480)[0] > 500_000

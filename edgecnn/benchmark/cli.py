@@ -13,17 +13,19 @@ from edgecnn import __version__
 from edgecnn.benchmark import machine, report
 from edgecnn.benchmark.measure import Result, Run, measure
 from edgecnn.benchmark.profile import profile, profile_table
-from edgecnn.benchmark.runner import Job
+from edgecnn.benchmark.runner import MADE_UP_SIZE, Job
 from edgecnn.benchmark.versions import commit, versions
-from edgecnn.classical import CLASSICAL
+from edgecnn.classical import CLASSICAL, windows
 from edgecnn.cli import count, guarded, write_json
 from edgecnn.cli_models import find_model
 from edgecnn.errors import InputError, MissingDependency, UnsupportedOperator
 from edgecnn.files import write_whole
 from edgecnn.graph.dump import summary
 from edgecnn.graph.ir import Graph
+from edgecnn.images import open_picture
 from edgecnn.importers import import_model
 from edgecnn.predictor import BACKENDS
+from edgecnn.video import is_video
 
 SECONDS = 3.0  # for each combination
 SLOWED_PERCENT = 10  # as many frames a second less at the end of long work are worth a warning
@@ -101,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
     if options.board:
         from edgecnn.forecast.forecast import command
 
-        files = [_files(model, options.weights)[:2] for model in options.model]
+        files = [_files(model, options.weights, options.image)[:2] for model in options.model]
         return command(files, options.board.split(","), options.threads, options.json or "")
     _check_writable(options.json, options.csv, options.markdown, options.html)
     before, events = machine.describe(), machine.throttle_events()
@@ -109,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
     say(report.machine_line(before))
     facts, jobs = [], []
     for model in options.model:
-        path, weights, note = _files(model, options.weights)
+        path, weights, note = _files(model, options.weights, options.image)
         graph = _graph(path, weights)
         shapes = _resized(graph, options.size) if options.size else None
         if shapes:
@@ -177,14 +179,28 @@ def _write(options: argparse.Namespace, results: dict[str, Any]) -> None:
             write_whole(path, text().encode())
 
 
-def _files(model: str, weights: str | None) -> tuple[Path, str | None, str]:
+def _files(model: str, weights: str | None, image: str | None) -> tuple[Path, str | None, str]:
     """Path, weights, and a remark for the title."""
     if model in CLASSICAL:
-        return Path(model), None, "no network; reads the picture in its own size"
+        return Path(model), None, _looks(model, image)
     path, weights = find_model(model, weights)
     if path.suffix == ".cfg" and path.exists() and weights is None and not path.with_suffix(".weights").exists():
         weights = "random"
     return path, weights, "random weights" if weights and weights.startswith("random") else ""
+
+
+def _looks(model: str, image: str | None) -> str:
+    """What a detector without a network does with the picture."""
+    text = "no network; reads the picture in its own size"
+    if image is None:
+        width, height = MADE_UP_SIZE
+    elif is_video(image):
+        return text
+    else:
+        picture = open_picture(image)
+        width, height = picture.width, picture.height
+    places, sizes = windows(model, width, height)
+    return f"{text}, {width}x{height}: {places:,} windows in {sizes} sizes, and of each asks: {CLASSICAL[model][0]}?"
 
 
 def _graph(path: Path, weights: str | None, shapes: dict[str, tuple[int, ...]] | None = None) -> Graph | None:

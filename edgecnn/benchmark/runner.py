@@ -21,6 +21,7 @@ import numpy as np
 from edgecnn.classical import CLASSICAL
 from edgecnn.errors import EdgeCNNError, InputError
 
+MADE_UP_SIZE = (640, 480)  # of the picture that detectors see where none is given
 STAGES = ("capture", "preprocess", "inference", "postprocess")
 WARM_UP_FRAMES = 2  # of each burst: the other runners have emptied the caches meanwhile
 WARM_UP_SECONDS = 0.2  # but no second frame of what takes longer
@@ -249,8 +250,9 @@ class _Source:
 
 
 def _made_up_picture() -> np.ndarray:
-    rows, columns = np.mgrid[0:480, 0:640]
-    noise = np.random.default_rng(2).integers(0, 64, (480, 640, 3))
+    width, height = MADE_UP_SIZE
+    rows, columns = np.mgrid[0:height, 0:width]
+    noise = np.random.default_rng(2).integers(0, 64, (height, width, 3))
     return ((rows * 3 + columns * 2)[:, :, np.newaxis] % 192 + noise).astype(np.uint8)
 
 
