@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,14 @@ def test_idx(tmp_path: Path, suffix: str) -> None:
     file.write_bytes(data[: len(data) // 2])
     with pytest.raises(InputError, match=r"truncated|cannot be read"):
         read_labelled(file, NAMES)
+    header = bytes([0, 0, 8, 3]) + (900).to_bytes(4, "big") + (1000).to_bytes(4, "big") * 2
+    file.write_bytes(gzip.compress(header) if suffix else header)
+    tracemalloc.start()
+    with pytest.raises(InputError, match="truncated: 0 bytes of 900000000"):
+        read_labelled(file, NAMES)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 << 20
     write_idx(tmp_path / f"train-images-idx3-ubyte{suffix}", pixels)
     with pytest.raises(InputError, match="name one of t10k-images"):
         read_labelled(tmp_path, NAMES)

@@ -28,6 +28,7 @@ from edgecnn.images import Picture, open_picture
 
 CIFAR_PIXELS = 3 * 32 * 32
 CIFAR_LABELS = {10: 1, 100: 2}  # classes of the set: bytes of labels before the pixels of a row
+PIECE = 1 << 20  # bytes read at once
 IDX_PICTURES, IDX_LABELS = 0x0803, 0x0801  # bytes in three dimensions, and in one
 
 
@@ -216,12 +217,23 @@ def _read_array(path: Path, magic: int) -> np.ndarray:
             size = int(np.prod(shape, dtype=object))
             if not 0 < size <= MOST_BYTES:
                 raise InputError(f"{path}: {'x'.join(map(str, shape))} bytes are not a set that edgecnn reads")
-            data = file.read(size)
+            data = _read_bytes(file, size)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if len(data) < size:
         raise InputError(f"{path}: truncated: {len(data)} bytes of {size}")
     return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _read_bytes(file: BinaryIO | gzip.GzipFile, size: int) -> bytes:
+    """At most *size* bytes, in memory that has to do with what is there: the header says what it likes."""
+    data = bytearray()
+    while len(data) < size:
+        piece = file.read(min(size - len(data), PIECE))
+        if not piece:
+            break
+        data += piece
+    return bytes(data)
 
 
 def _read_idx(file: Path, names: Sequence[str]) -> LabelledSet:

@@ -18,6 +18,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +30,7 @@ sys.path[:0] = [str(REPOSITORY)]
 
 from edgecnn.errors import EdgeCNNError  # noqa: E402
 from edgecnn.evaluate.annotations import read_annotations  # noqa: E402
+from edgecnn.evaluate.labelled import read_labelled  # noqa: E402
 from edgecnn.images import SUFFIXES, open_picture  # noqa: E402
 from edgecnn.importers import darknet_weights, import_model  # noqa: E402
 from edgecnn.picture_model import read_labels  # noqa: E402
@@ -36,6 +38,7 @@ from edgecnn.picture_model import read_labels  # noqa: E402
 SECONDS, MEBIBYTES = 5.0, 512
 HUNG = 60.0  # seconds without a new case, on a machine that may be busy
 CLASSES = ("person", "bicycle", "car", "bus", "train", "boat", "bird", "cat", "dog", "horse", "sheep", "cow")
+NUMBERS = tuple(map(str, range(10)))
 PICTURE = REPOSITORY / "models" / "demo.png"
 
 Reader = Callable[[Path], object]
@@ -70,7 +73,19 @@ def reader(file: Path) -> tuple[Reader, str] | None:
         return (lambda path: read_annotations(path.parent.parent, CLASSES)), "labels/picture.txt"
     if suffix == ".json":
         return (lambda path: read_annotations(path, CLASSES)), file.name
+    if suffix in (".bin", ".csv"):
+        return (lambda path: read_labelled(path, NUMBERS)), file.name
+    if "idx" in file.name:
+        return (lambda path: _idx(path, file)), file.name
     return (read_labels, file.name) if suffix in (".names", ".txt") else None
+
+
+def _idx(path: Path, file: Path) -> object:
+    """A set in which the others of its files are right."""
+    for other in file.parent.glob("*idx*"):
+        if not path.with_name(other.name).exists():
+            shutil.copy(other, path.with_name(other.name))
+    return read_labelled(path.parent, NUMBERS)
 
 
 def _cfg(path: Path) -> object:
@@ -145,6 +160,15 @@ def watch(file: Path, count: int) -> Outcome:
         return outcome
 
 
+def summary(suffix: str, outcomes: list[Outcome]) -> str:
+    errors, successes = sum(o.errors for o in outcomes), sum(o.successes for o in outcomes)
+    slowest, most = max(o.slowest for o in outcomes), max(o.mebibytes for o in outcomes)
+    return (
+        f"{suffix}: {len(outcomes)} files, {errors + successes} cases: {errors} errors, {successes} successes; "
+        f"slowest {slowest:.2f} s, most memory {most:.0f} MiB"
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -157,21 +181,18 @@ def main() -> int:
         files = [f for f in files if f.suffix.lower() in options.suffix]
     unread = sorted({f.suffix or f.name for f in files if not reader(f)})
     files = [f for f in files if reader(f)]
-    kinds: dict[str, list[Outcome]] = {}
+    files_of = Counter(f.suffix.lower() for f in files)
+    kinds: dict[str, list[Outcome]] = {suffix: [] for suffix in files_of}
     problems = 0
     with ThreadPoolExecutor(options.jobs) as pool:
         for file, outcome in zip(files, pool.map(lambda f: watch(f, options.count), files)):
-            kinds.setdefault(file.suffix.lower(), []).append(outcome)
+            suffix = file.suffix.lower()
+            kinds[suffix].append(outcome)
             if outcome.problem:
                 problems += 1
                 print(f"{file}: {outcome.problem}", flush=True)
-    for suffix, outcomes in sorted(kinds.items()):
-        errors, successes = (sum(values) for values in list(zip(*outcomes))[:2])
-        slowest, most = max(o.slowest for o in outcomes), max(o.mebibytes for o in outcomes)
-        print(
-            f"{suffix}: {len(outcomes)} files, {errors + successes} cases: {errors} errors, {successes} successes; "
-            f"slowest {slowest:.2f} s, most memory {most:.0f} MiB"
-        )
+            if len(kinds[suffix]) == files_of[suffix]:
+                print(summary(suffix, kinds[suffix]), flush=True)
     print(f"{len(files)} files, {problems} problems; nothing reads {', '.join(unread) or 'no other'}")
     return int(problems > 0)
 

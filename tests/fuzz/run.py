@@ -3,9 +3,10 @@
     python tests/fuzz/run.py [--seconds 60] [TARGET...]        # or: make fuzz SECONDS=60
 
 Targets: ecnn (the reader, the executor and the C API; libFuzzer, needs clang), onnx, tflite, darknet, weights (the
-importers, passes and planner; atheris), annotations (readers of VOC, COCO and YOLO; atheris). What is learnt stays in
-build/fuzz/<target> for the next time; what breaks a target is written to build/fuzz as crash-*, timeout-* or oom-*, and
-the exit status is 1. A fixed finding goes to tests/fuzz/regressions/<target>, which tests/test_fuzz.py runs.
+importers, passes and planner; atheris), annotations (readers of annotated and of labelled pictures; atheris). What is
+learnt stays in build/fuzz/<target> for the next time; what breaks a target is written to build/fuzz as crash-*,
+timeout-* or oom-*, and the exit status is 1. A fixed finding goes to tests/fuzz/regressions/<target>, which
+tests/test_fuzz.py runs.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ A function may raise an `EdgeCNNError`; anything else is a finding.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import shutil
 import sys
@@ -21,6 +22,7 @@ from test_hostile import CFG, TestDarknet, small_graph  # noqa: E402
 
 from edgecnn.errors import EdgeCNNError  # noqa: E402
 from edgecnn.evaluate.annotations import read_annotations  # noqa: E402
+from edgecnn.evaluate.labelled import CIFAR_PIXELS, read_labelled  # noqa: E402
 from edgecnn.graph.ir import Graph  # noqa: E402
 from edgecnn.importers import import_model  # noqa: E402
 from edgecnn.importers.onnx import import_onnx  # noqa: E402
@@ -36,6 +38,21 @@ VOC = b"""<annotation><filename>a.png</filename><size><width>192</width><height>
 COCO = b"""{"images": [{"id": 1, "file_name": "a.png", "width": 192, "height": 96}],
 "categories": [{"id": 3, "name": "cat"}],
 "annotations": [{"image_id": 1, "category_id": 3, "bbox": [1, 2, 30.5, 40], "iscrowd": 0, "area": 900.5}]}"""
+IDX = b"\0\0\x08\x03" + bytes([0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 2]) + bytes(range(12))
+IDX_LABELS = b"\0\0\x08\x01" + bytes([0, 0, 0, 2, 1, 7])
+# The sets of pictures that a file may belong to, by how it begins, and those of any other.
+SETS: dict[bytes, dict[str, bytes]] = {
+    b"<": {"voc/Annotations/a.xml": VOC},
+    b"{": {"coco/a.json": COCO},
+    b"\0": {"idx/a-images-idx3": IDX, "idx/a-labels-idx1": IDX_LABELS},
+    b"\x1f": {"gz/a-images-idx3.gz": gzip.compress(IDX), "gz/a-labels-idx1.gz": gzip.compress(IDX_LABELS)},
+    b"": {
+        "yolo/labels/a.txt": b"0 0.5 0.5 0.25 0.5\n1 0.1 0.2 0.05 0.1\n",
+        "csv/a.csv": b"file,label\nimages/a.png,dog\n",
+        "cifar/a.bin": b"\x03" * (1 + CIFAR_PIXELS),
+    },
+}
+CLASSES = ("dog", "cat", *"23456789")
 FOLDER = tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
 
 
@@ -77,18 +94,28 @@ def _go_on(load: Callable[[], Graph]) -> None:
 
 
 def annotations(data: bytes) -> None:
-    """VOC where it begins as XML does, COCO where as JSON does, else YOLO; and names of classes."""
-    form = {b"<": "voc", b"{": "coco"}.get(data[:1], "yolo")
-    folder = Path(FOLDER.name, form)
-    file = folder / {"voc": "Annotations/a.xml", "coco": "a.json", "yolo": "labels/a.txt"}[form]
-    if not file.parent.exists():
-        file.parent.mkdir(parents=True)
-        (folder / "images").mkdir()
-        shutil.copy(TESTS.parent / "models" / "demo.png", folder / "images" / "a.png")
-    file.write_bytes(data)
-    for read in (lambda: read_annotations(folder, ("dog", "cat")), lambda: read_labels(file)):
+    """A file of a set of pictures, the others of the set being right; and as names of classes."""
+    files = SETS.get(data[:1]) or SETS[b""]
+    for name, right in files.items():
+        file = Path(FOLDER.name, name)
+        folder = Path(FOLDER.name, Path(name).parts[0])
+        if not folder.exists():
+            (folder / "images").mkdir(parents=True)
+            shutil.copy(TESTS.parent / "models" / "demo.png", folder / "images" / "a.png")
+            for other in (other for other in files if other.startswith(folder.name)):
+                Path(FOLDER.name, other).parent.mkdir(exist_ok=True)
+                Path(FOLDER.name, other).write_bytes(files[other])
+        # Whole rows of CIFAR, so that not all are refused for their size.
+        file.write_bytes(data + bytes(-len(data) % (1 + CIFAR_PIXELS)) if folder.name == "cifar" else data)
         with contextlib.suppress(EdgeCNNError):
-            read()
+            if folder.name in ("voc", "coco", "yolo"):
+                read_annotations(folder, CLASSES)
+            else:
+                for picture in read_labelled(folder if folder.name != "csv" else file, CLASSES).pictures[:3]:
+                    picture.open()
+        with contextlib.suppress(EdgeCNNError):
+            read_labels(file)
+        file.write_bytes(right)
 
 
 FUNCTIONS = {"onnx": onnx, "tflite": tflite, "darknet": darknet, "weights": weights, "annotations": annotations}
@@ -115,5 +142,5 @@ def seeds(target: str) -> list[bytes]:
     if target == "weights":
         return [TestDarknet.weights()]
     if target == "annotations":
-        return [VOC, COCO, b"0 0.5 0.5 0.25 0.5\n1 0.1 0.2 0.05 0.1\n"]
+        return [content for files in SETS.values() for content in files.values()]
     return [CFG.encode()]
