@@ -168,7 +168,7 @@ class Recorded:
         return {"backend": self.job.backend, "load_ms": 1.0, "first_ms": 1.0}
 
     def outputs(self) -> dict[str, np.ndarray]:
-        return {"x": np.ones(1)}
+        return {"x": np.full(1, 1.01 if self.job.backend == "ncnn" else 1.0)}
 
     def burst(self, seconds: float, frames: int, warm_up: bool = True) -> dict[str, list[float]]:
         self.asked.append(("burst", self.job.model))
@@ -194,6 +194,15 @@ def test_all_models_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(set(rounds)) > 2  # in an order that changes
     assert sum(command == "load" for command, _ in Recorded.asked) == 6
     assert len(found.samples) == 2 * (measure.ROUNDS + 1)
+
+
+def test_a_peer_with_other_answers_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    Recorded.asked = []
+    monkeypatch.setattr(measure, "Runner", Recorded)
+    jobs = [Job("m", None, backend, 1) for backend in ("native", "ncnn")]
+    native, ncnn = measure.measure(jobs, 0.0, 1).results
+    assert not native.error and "differ from the first row's by 1e-02" in ncnn.error
+    assert native.times["inference"] and not ncnn.times["inference"]
 
 
 def test_memory_that_is_low_makes_batches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from edgecnn import __version__
 from edgecnn.benchmark import machine, report
 from edgecnn.benchmark.measure import Result, Run, measure
+from edgecnn.benchmark.peers import PEERS
 from edgecnn.benchmark.profile import profile, profile_table
 from edgecnn.benchmark.runner import MADE_UP_SIZE, Job
 from edgecnn.benchmark.versions import commit, versions
@@ -54,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--weights", help="weights of a .cfg; 'random' times a network without them")
     parser.add_argument("--backend", type=_backends, default="native,onnxruntime,tflite", help="default: %(default)s")
+    parser.add_argument("--peers", action="store_true", help="also ncnn and OpenCV's dnn module, where installed")
     parser.add_argument("--threads", type=_counts, default="1", metavar="N,N", help="default: %(default)s")
     parser.add_argument("--size", type=count, metavar="N", help="input of N x N instead of the model's own")
     parser.add_argument(
@@ -117,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
         if shapes:
             graph = _graph(path, weights, shapes)
         facts.append(_facts(model, graph, note))
-        backends = ["opencv"] if model in CLASSICAL else options.backend
+        backends = ["opencv"] if model in CLASSICAL else [*options.backend, *(PEERS if options.peers else ())]
         jobs.append([Job(str(path), weights, b, n, shapes, options.image) for n in options.threads for b in backends])
     seconds = options.seconds or (0.0 if options.frames else SECONDS)
     show = _on_terminal if sys.stderr.isatty() else _silent

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from edgecnn.benchmark import machine
+from edgecnn.benchmark.peers import PEERS
 from edgecnn.benchmark.runner import STAGES, Job, Runner, RunnerFailed
 
 STARTS = 3
@@ -177,7 +178,13 @@ class _Batch:
         for result, runner in self._runners:
             with _kept(result):
                 outputs = runner.outputs()
-                result.difference = difference(references.setdefault(result.job.model, outputs), outputs)
+                first = references.setdefault(result.job.model, outputs)
+                result.difference = difference(first, outputs)
+                if result.job.backend in PEERS and not result.agrees:
+                    raise RunnerFailed(
+                        f"its outputs differ from the first row's by {result.difference:.0e} of the largest, so it is "
+                        "not timed"
+                    )
 
     def run(self, seconds: float, frames: int) -> None:
         """All bursts of all."""
@@ -194,6 +201,8 @@ class _Batch:
             for turn in range(ROUNDS):
                 self._progress(f"round {start * ROUNDS + turn + 1} of {STARTS * ROUNDS}")
                 for result, runner in _order(self._runners, turn):
+                    if result.error:
+                        continue
                     with _kept(result):
                         times = runner.burst(seconds / (STARTS * ROUNDS), share)
                         for stage, row in times.items():

@@ -20,6 +20,7 @@ import numpy as np
 
 from edgecnn.classical import CLASSICAL
 from edgecnn.errors import EdgeCNNError, InputError
+from edgecnn.predictor import Predictor, load
 
 MADE_UP_SIZE = (640, 480)  # of the picture that detectors see where none is given
 STAGES = ("capture", "preprocess", "inference", "postprocess")
@@ -136,13 +137,7 @@ class _Loaded:
         import edgecnn
 
         start = time.perf_counter()
-        self._predictor = edgecnn.load(
-            job.model,
-            weights=job.weights,
-            backend=job.backend,
-            threads=job.threads,
-            input_shapes=job.input_shapes,
-        )
+        self._predictor = _load(job)
         loaded = time.perf_counter()
         generator = np.random.default_rng(1)
         self._inputs = {
@@ -185,6 +180,14 @@ class _Loaded:
             start = time.perf_counter()
             self._predictor.run(self._inputs)
             yield {"inference": 1e3 * (time.perf_counter() - start)}
+
+
+def _load(job: Job) -> Predictor:
+    from edgecnn.benchmark import peers
+
+    if job.backend in peers.PEERS:
+        return peers.load(job)
+    return load(job.model, weights=job.weights, backend=job.backend, threads=job.threads, input_shapes=job.input_shapes)
 
 
 class _Classical(_Loaded):
