@@ -12,7 +12,7 @@ from PIL import Image
 from edgecnn.cli import main
 from edgecnn.errors import InputError
 from edgecnn.evaluate.annotations import TrueBox, read_annotations
-from edgecnn.evaluate.coco import Found, coco_average_precision, coco_summary
+from edgecnn.evaluate.coco import Found, coco_figures, coco_summary
 
 NAMES = ("cat", "dog")
 OBJECT = (
@@ -59,9 +59,9 @@ def test_crowds_and_ignored_boxes_count_neither_way() -> None:
     crowd = TrueBox(0, (50, 0, 100, 50), crowd=True, area=2500)
     truth = {"a": [TrueBox(0, (0, 0, 10, 10), area=100), crowd, TrueBox(0, (20, 0, 30, 10), ignored=True, area=100)]}
     found = {"a": [Found(0, box, 0.9) for box in ((60, 0, 70, 10), (80, 0, 90, 10), (20, 0, 30, 10), (0, 0, 10, 10))]}
-    assert coco_average_precision(truth, found, 0) == pytest.approx(1.0)
-    assert coco_average_precision(truth, {}, 0) == 0.0
-    assert coco_average_precision({}, found, 0) is None
+    assert coco_figures(truth, found)[1] == {0: pytest.approx(1.0)}
+    assert coco_figures(truth, {})[1] == {0: 0.0}
+    assert coco_figures({}, found)[1] == {}
     figures = coco_summary(truth, found)
     assert figures["APsmall"] == pytest.approx(1.0) and figures["APlarge"] is None
 

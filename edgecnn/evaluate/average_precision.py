@@ -58,7 +58,7 @@ def average_precision(
     curve = precision_recall(boxes, iou, inclusive)
     if curve is None:
         return None
-    return _area(*curve) if method == "every-point" else _eleven_points(*curve)
+    return every_point(*curve) if method == "every-point" else eleven_points(*curve)
 
 
 def precision_recall(
@@ -108,14 +108,15 @@ def _iou(truth: np.ndarray, box: np.ndarray, one: float) -> np.ndarray:
     return np.asarray(common / np.maximum(areas + area - common, 1e-12))
 
 
-def _area(recall: np.ndarray, precision: np.ndarray) -> float:
-    """Area under the precision made monotone from the right."""
+def every_point(recall: np.ndarray, precision: np.ndarray) -> float:
+    """Average precision of a curve: the area under the precision made monotone from the right."""
     best = np.maximum.accumulate(precision[::-1])[::-1]
     steps = np.diff(np.concatenate([[0.0], recall]))
     return float(np.sum(steps * best))
 
 
-def _eleven_points(recall: np.ndarray, precision: np.ndarray) -> float:
+def eleven_points(recall: np.ndarray, precision: np.ndarray) -> float:
+    """Average precision of a curve: the mean of the best precision at recall 0, .1, ..., 1 or beyond."""
     # The points are those of VOC's tools to the last bit: 9 of 15 have not quite reached their 0.6000000000000001.
     reached = [precision[recall >= point] for point in np.arange(11) * 0.1]
     return float(np.mean([p.max() if p.size else 0.0 for p in reached]))

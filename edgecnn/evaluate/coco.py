@@ -43,7 +43,14 @@ class _Matches:
 def coco_summary(
     truth: Mapping[Any, Sequence[TrueBox]], found: Mapping[Any, Sequence[Found]]
 ) -> dict[str, Optional[float]]:
-    """The twelve figures of COCO's evaluation.
+    """The twelve figures of COCO's evaluation, see `coco_figures`."""
+    return coco_figures(truth, found)[0]
+
+
+def coco_figures(
+    truth: Mapping[Any, Sequence[TrueBox]], found: Mapping[Any, Sequence[Found]]
+) -> tuple[dict[str, Optional[float]], dict[int, float]]:
+    """The twelve figures of COCO's evaluation, and the AP of each class.
 
     Parameters
     ----------
@@ -56,75 +63,92 @@ def coco_summary(
         AP, AP50, AP75, APsmall, APmedium, APlarge, AR1, AR10, AR100, ARsmall, ARmedium, ARlarge; None where no true
         box counts. Sizes are by area: below 32x32, below 96x96, above. Of equal scores, those of the picture that
         stands first come first.
+    dict
+        Class -> AP over IoU .5 to .95, of the classes with a true box that counts.
     """
-    classes = sorted({box.class_id for boxes in truth.values() for box in boxes})
-    by_class = {c: _of_class(c, truth, found) for c in classes}
+    classes = _by_class(truth, found)
     result: dict[str, Optional[float]] = {}
+    of_class = {}
     for size, area in SIZES.items():
-        found_of = [_precision(_match(by_class[c], area, MOST[-1])) for c in classes]
-        tables = [table for table in found_of if table is not None]
-        result[f"AP{size}"] = _mean([t[0] for t in tables])
-        result[f"AR{size or MOST[-1]}"] = _mean([t[1] for t in tables])
+        tables = {c: _precision(_match(pictures, area, MOST[-1])) for c, pictures in classes.items()}
+        counted = {c: table for c, table in tables.items() if table is not None}
+        result[f"AP{size}"] = _mean([t[0] for t in counted.values()])
+        result[f"AR{size or MOST[-1]}"] = _mean([t[1] for t in counted.values()])
         if not size:
-            result["AP50"] = _mean([t[0][0] for t in tables])
-            result["AP75"] = _mean([t[0][5] for t in tables])
+            result["AP50"] = _mean([t[0][0] for t in counted.values()])
+            result["AP75"] = _mean([t[0][5] for t in counted.values()])
+            of_class = {c: float(np.mean(table[0])) for c, table in counted.items()}
     for most in MOST[:-1]:
-        found_of = [_precision(_match(by_class[c], SIZES[""], most)) for c in classes]
+        found_of = [_precision(_match(pictures, SIZES[""], most)) for pictures in classes.values()]
         result[f"AR{most}"] = _mean([table[1] for table in found_of if table is not None])
     order = ("AP", "AP50", "AP75", "APsmall", "APmedium", "APlarge", "AR1", "AR10", "AR100", "ARsmall", "ARmedium")
-    return {name: result[name] for name in (*order, "ARlarge")}
+    return {name: result[name] for name in (*order, "ARlarge")}, of_class
 
 
-def coco_average_precision(
-    truth: Mapping[Any, Sequence[TrueBox]], found: Mapping[Any, Sequence[Found]], class_id: int
-) -> Optional[float]:
-    """AP of one class over IoU .5 to .95; None where no true box counts."""
-    table = _precision(_match(_of_class(class_id, truth, found), SIZES[""], MOST[-1]))
-    return None if table is None else float(np.mean(table[0]))
+@dataclass(frozen=True)
+class _Picture:
+    """Of one class in one picture: true boxes, the best detections by falling score, and what matching asks of them."""
+
+    boxes: list[TrueBox]
+    scores: np.ndarray
+    areas: np.ndarray  # of the detections
+    overlaps: np.ndarray  # (detections, true boxes)
 
 
-_Class = list[tuple[list[TrueBox], list[Found], np.ndarray]]
-
-
-def _of_class(class_id: int, truth: Mapping[Any, Sequence[TrueBox]], found: Mapping[Any, Sequence[Found]]) -> _Class:
-    """Per picture: true boxes, the best detections by falling score, and their overlaps (detections, true boxes)."""
-    result = []
+def _by_class(
+    truth: Mapping[Any, Sequence[TrueBox]], found: Mapping[Any, Sequence[Found]]
+) -> dict[int, list[_Picture]]:
+    """Per class that has a true box: the pictures that it, or a detection of it, is in."""
+    classes: dict[int, list[_Picture]] = {
+        c: [] for c in sorted({b.class_id for boxes in truth.values() for b in boxes})
+    }
     for picture in dict.fromkeys([*truth, *found]):
-        boxes = [b for b in truth.get(picture, ()) if b.class_id == class_id]
-        detections = [f for f in found.get(picture, ()) if f.class_id == class_id]
-        detections = sorted(detections, key=lambda f: -f.score)[: MOST[-1]]
-        if boxes or detections:
-            result.append((boxes, detections, _overlaps(detections, boxes)))
-    return result
+        boxes: dict[int, list[TrueBox]] = {}
+        detections: dict[int, list[Found]] = {}
+        for box in truth.get(picture, ()):
+            boxes.setdefault(box.class_id, []).append(box)
+        for one in found.get(picture, ()):
+            detections.setdefault(one.class_id, []).append(one)
+        for c in dict.fromkeys([*boxes, *detections]):
+            if c in classes:
+                classes[c].append(_picture(boxes.get(c, []), detections.get(c, [])))
+    return classes
 
 
-def _overlaps(found: Sequence[Found], truth: Sequence[TrueBox]) -> np.ndarray:
-    """IoU of each pair; of a crowd, the part of the detection that lies inside."""
-    if not found or not truth:
-        return np.zeros((len(found), len(truth)))
-    a = np.array([f.xyxy for f in found], np.float64)[:, np.newaxis]
-    b = np.array([t.xyxy for t in truth], np.float64)[np.newaxis]
+def _picture(boxes: list[TrueBox], detections: list[Found]) -> _Picture:
+    best = sorted(detections, key=lambda f: -f.score)[: MOST[-1]]
+    corners = np.array([f.xyxy for f in best], np.float64).reshape(-1, 4)
+    areas = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
+    return _Picture(boxes, np.array([f.score for f in best]), areas, _overlaps(corners, areas, boxes))
+
+
+def _overlaps(corners: np.ndarray, areas: np.ndarray, truth: Sequence[TrueBox]) -> np.ndarray:
+    """IoU of each detection with each true box; of a crowd, the part of the detection that lies inside."""
+    if not len(corners) or not truth:
+        return np.zeros((len(corners), len(truth)))
+    a, b = corners[:, np.newaxis], np.array([t.xyxy for t in truth], np.float64)[np.newaxis]
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     common = np.prod(np.maximum(sides, 0), axis=-1)
-    of_a, of_b = (np.prod(v[..., 2:] - v[..., :2], axis=-1) for v in (a, b))
+    of_a, of_b = areas[:, np.newaxis], np.prod(b[..., 2:] - b[..., :2], axis=-1)
     union = np.where([t.crowd for t in truth], of_a, of_a + of_b - common)
     return np.asarray(common / np.maximum(union, 1e-12))
 
 
-def _match(pictures: _Class, area: tuple[float, float], most: int) -> _Matches:
-    scores: list[float] = []
-    rights, ignoreds = [], []
+def _match(pictures: Sequence[_Picture], area: tuple[float, float], most: int) -> _Matches:
+    scores, rights, ignoreds = [np.zeros(0)], [np.zeros((len(IOUS), 0), bool)], [np.zeros((len(IOUS), 0), bool)]
     total = 0
-    for boxes, detections, overlaps in pictures:
-        kept = detections[:most]
-        neither = np.array([b.ignored or b.crowd or not area[0] <= b.area <= area[1] for b in boxes], bool)
-        order = np.argsort(neither, kind="stable")
-        total += int(np.sum(~neither))
-        right = np.zeros((len(IOUS), len(kept)), bool)
-        ignored = np.zeros((len(IOUS), len(kept)), bool)
-        for i, threshold in enumerate(IOUS):
-            taken = np.zeros(len(boxes), bool)
-            for d, detection in enumerate(kept):
+    for picture in pictures:
+        boxes, areas, overlaps = picture.boxes, picture.areas[:most], picture.overlaps[:most]
+        neither = [b.ignored or b.crowd or not area[0] <= b.area <= area[1] for b in boxes]
+        order = sorted(range(len(boxes)), key=neither.__getitem__)
+        total += len(boxes) - sum(neither)
+        right = np.zeros((len(IOUS), len(areas)), bool)
+        # What is matched to nothing counts as wrong, or not at all where its area is out of range.
+        ignored = np.repeat(((areas < area[0]) | (areas > area[1]))[np.newaxis], len(IOUS), axis=0)
+        near = np.flatnonzero((overlaps >= IOUS[0]).any(axis=1)).tolist() if boxes else []
+        for i, threshold in enumerate(IOUS.tolist() if near else ()):
+            taken = [False] * len(boxes)
+            for d in near:
                 best, overlap = -1, min(threshold, 1 - 1e-10)
                 for t in order:
                     if taken[t] and not boxes[t].crowd:
@@ -132,18 +156,14 @@ def _match(pictures: _Class, area: tuple[float, float], most: int) -> _Matches:
                     if best >= 0 and not neither[best] and neither[t]:
                         break
                     if overlaps[d, t] >= overlap:
-                        best, overlap = int(t), overlaps[d, t]
+                        best, overlap = t, overlaps[d, t]
                 if best >= 0:
                     taken[best] = True
                     right[i, d], ignored[i, d] = not neither[best], neither[best]
-                else:
-                    x1, y1, x2, y2 = detection.xyxy
-                    ignored[i, d] = not area[0] <= (x2 - x1) * (y2 - y1) <= area[1]
-        scores += [f.score for f in kept]
+        scores.append(picture.scores[:most])
         rights.append(right)
         ignoreds.append(ignored)
-    empty = np.zeros((len(IOUS), 0), bool)
-    return _Matches(np.array(scores), np.hstack([empty, *rights]), np.hstack([empty, *ignoreds]), total)
+    return _Matches(np.concatenate(scores), np.hstack(rights), np.hstack(ignoreds), total)
 
 
 def _precision(matches: _Matches) -> Optional[tuple[np.ndarray, np.ndarray]]:

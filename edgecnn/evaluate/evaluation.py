@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 
+from edgecnn.detections import Detections
 from edgecnn.errors import InputError
 from edgecnn.evaluate.annotations import AnnotatedPicture, AnnotatedSet, Problem, TrueBox
-from edgecnn.evaluate.average_precision import ClassBoxes, average_precision, precision_recall
-from edgecnn.evaluate.coco import Found, coco_average_precision, coco_summary
+from edgecnn.evaluate.average_precision import ClassBoxes, eleven_points, every_point, precision_recall
+from edgecnn.evaluate.coco import Found, coco_figures
 from edgecnn.images import open_picture
 
 if TYPE_CHECKING:
-    from edgecnn.detections import Detections
     from edgecnn.detector import Detector
 
 # A true box counts as missed in `Evaluation.worst` where no detection of its class scores so much and overlaps it so.
@@ -157,7 +157,10 @@ def evaluate_detector(detector: Detector, pictures: AnnotatedSet, progress: Prog
             classes.setdefault(detection.class_id, ClassBoxes()).add_found(one.path, detection.xyxy, detection.score)
         missed = _missed(one, found[one.path])
         if missed:
-            misses.append(Miss(one, missed, result[result.conf >= SHOWN_CONF]))
+            shown = result.conf >= SHOWN_CONF
+            # Without the picture, which result holds: there may be thousands.
+            reported = Detections(result.xyxy[shown], result.conf[shown], result.class_id[shown], result.names)
+            misses.append(Miss(one, missed, reported))
     if progress:
         progress(len(pictures.pictures), len(pictures.pictures))
     if not truth:
@@ -174,24 +177,24 @@ def evaluate_detector(detector: Detector, pictures: AnnotatedSet, progress: Prog
         without=sum(not boxes for boxes in truth.values()),
         problems=problems,
     )
+    evaluation.coco, of_class = coco_figures(truth, found)
     for number in sorted(classes):
         boxes = classes[number]
         name = names[number] if number < len(names) else f"class {number}"
+        curve = precision_recall(boxes)
+        if curve is not None:
+            evaluation.curves[name] = curve
         evaluation.rows.append(
             ClassRow(
                 name,
                 sum(map(len, boxes.truth.values())),
-                average_precision(boxes),
-                average_precision(boxes, method="11-point"),
-                coco_average_precision(truth, found, number),
+                None if curve is None else every_point(*curve),
+                None if curve is None else eleven_points(*curve),
+                of_class.get(number),
             )
         )
-        curve = precision_recall(boxes)
-        if curve is not None:
-            evaluation.curves[name] = curve
     evaluation.map50 = _mean([row.ap50 for row in evaluation.rows])
     evaluation.map50_11 = _mean([row.ap50_11 for row in evaluation.rows])
-    evaluation.coco = coco_summary(truth, found)
     evaluation.worst = sorted(misses, key=lambda miss: -len(miss.missed))
     return evaluation
 
