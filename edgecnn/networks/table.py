@@ -90,18 +90,19 @@ def _table() -> dict[str, Network]:
 
     redmon, lite = "pjreddie.com/darknet/yolo", "Huang et al. 2018"
     data = "darknet's own .cfg"
-    add("darknet19", yolo.darknet19, 224, Published(mflop=5_580, source="Redmon, Farhadi 2016: 5.58 Bn"))
-    add("yolov1", yolo.yolov1, 448, Published(mflop=40_190, source=f"{redmon}v1: 40.19 Bn, of a later last layer"))
+    add("darknet19", yolo.darknet19, 224, Published(20_856_776, 5_580, "Redmon, Farhadi 2016: 5.58 Bn"))
+    add("yolov1", yolo.yolov1, 448, Published(271_703_550, 40_190, f"{redmon}v1: 40.19 Bn, of a later last layer"))
     add("yolov1-tiny", yolo.yolov1_tiny, 448, Published(27_099_950, 3_216, data))
     voc = {"classes": 20, "anchors": yolo.YOLOV2_VOC_ANCHORS, "size": 416}
     coco = {"classes": 80, "anchors": yolo.COCO_ANCHORS, "size": 608}
-    add("yolov2-voc", yolo.yolov2, 416, Published(mflop=29_371, source="AlexeyAB/darknet prints 29.371 Bn"), **voc)
-    add("yolov2", yolo.yolov2, 608, Published(mflop=62_940, source=f"{redmon}v2: 62.94 Bn"), **coco)
+    # The weights files have 4 bytes a parameter behind 16 (YOLOv2) or 20: 202,704,260, 203,934,260 and 248,007,048.
+    add("yolov2-voc", yolo.yolov2, 416, Published(50_676_061, 29_371, "AlexeyAB/darknet prints 29.371 Bn"), **voc)
+    add("yolov2", yolo.yolov2, 608, Published(50_983_561, 62_940, f"{redmon}v2: 62.94 Bn"), **coco)
     tiny = {"classes": 20, "anchors": yolo.VOC_ANCHORS, "last": 1024}
     add("yolov2-tiny-voc", yolo.yolov2_tiny, 416, Published(15_867_885, 6_970, f"{redmon}v2: 6.97 Bn"), **tiny)
     tiny = {"classes": 80, "anchors": yolo.COCO_ANCHORS, "last": 512}
     add("yolov2-tiny", yolo.yolov2_tiny, 416, Published(11_237_145, 5_410, f"{redmon}v2: 5.41 Bn"), **tiny)
-    add("yolov3", yolo.yolov3, 416, Published(mflop=65_860, source=f"{redmon}: 65.86 Bn"))
+    add("yolov3", yolo.yolov3, 416, Published(62_001_757, 65_860, f"{redmon}: 65.86 Bn"))
     add("yolov3-tiny", yolo.yolov3_tiny, 416, Published(8_858_734, 5_560, f"{redmon}: 5.56 Bn"))
     add("yolov4-tiny", yolo.yolov4_tiny, 416, Published(6_062_814, 6_910, "AlexeyAB/darknet: 6.9 Bn"))
 
@@ -125,8 +126,10 @@ def _table() -> dict[str, Network]:
         "13": {"filters": wide, "norm": True, "pools": "222221"},
         "13-nobatch": {"filters": wide, "pools": "222221"},
     }
+    files = {"3": 574_189, "6": 574_189, "9": 572_317, "10": 572_317}  # the numbers in the authors' weights files
     for number, options in trials.items():
-        add(f"yolo-lite-trial{number}", yolo.yolo_lite, options.get("size", 224), Published(), **options)
+        published = Published(files.get(number, 0), source="the authors' weights" if number in files else "")
+        add(f"yolo-lite-trial{number}", yolo.yolo_lite, options.get("size", 224), published, **options)
     add("yolo-lite-trial4", yolo.yolo_lite_trial4, 224, Published())
     add("tiny-yolo-voc-nobatch", yolo.tiny_yolo_voc_no_batch, 416, Published())
     return found
