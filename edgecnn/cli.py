@@ -120,7 +120,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "dataset",
         help="folder with VOC XML or YOLO txt annotations, COCO .json; for classifiers a folder with a folder of "
-        "pictures for each class, a .csv of file,label, MNIST's idx files or CIFAR's .bin",
+        "pictures for each class, a .csv or .txt list of files and labels, MNIST's idx files or CIFAR's .bin",
     )
     evaluate.add_argument("--images", metavar="DIR", help="where the pictures are (default: beside the annotations)")
     evaluate.add_argument("--backend", type=backends, default="auto", metavar="A,B", help="one, or several to compare")
@@ -140,7 +140,9 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--plot", metavar="FILE", help="write precision-recall curves or confusion matrix (.png, .svg, .pdf)"
     )
-    evaluate.add_argument("--worst", metavar="DIR", help="write the ten pictures with most missed boxes, drawn")
+    evaluate.add_argument(
+        "--worst", metavar="DIR", help="write the ten pictures with most missed boxes, or worst answers"
+    )
     evaluate.set_defaults(run=_eval)
 
     inspect = commands.add_parser("inspect", help="print layers, shapes, parameters, MFLOP and bytes of a model")

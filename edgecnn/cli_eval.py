@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,11 @@ def _evaluate_classifier(options: argparse.Namespace, path: Path, backend: str, 
             from edgecnn.evaluate.plots import plot_confusion
 
             plot_confusion(result, options.plot)
+        if options.worst:
+            from edgecnn.evaluate.misses import draw_mistake
+
+            stems = [f"{result.names[m.picture.class_id]}-for-{result.names[m.answer]}" for m in result.worst]
+            _write_worst(options.worst, stems, (draw_mistake(m, result.names) for m in result.worst))
     return result
 
 
@@ -142,13 +148,20 @@ def _pictures(result: Evaluation, names: Sequence[str], options: argparse.Namesp
 
         plot_curves(result, options.plot)
     if options.worst:
-        from edgecnn.draw import write_image
         from edgecnn.evaluate.misses import draw_miss
 
-        folder = Path(options.worst)
-        folder.mkdir(parents=True, exist_ok=True)
-        for rank, miss in enumerate(result.worst[:10], 1):
-            write_image(folder / f"{rank:02d}-{miss.picture.path.stem}.png", draw_miss(miss, names))
+        worst = result.worst[:10]
+        _write_worst(options.worst, [m.picture.path.stem for m in worst], (draw_miss(m, names) for m in worst))
+
+
+def _write_worst(folder: str, stems: Sequence[str], pictures: Iterable[np.ndarray]) -> None:
+    """Pictures as 01-STEM.png and so on."""
+    from edgecnn.draw import write_image
+
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for rank, (stem, picture) in enumerate(zip(stems, pictures), 1):
+        safe = re.sub(r"[^\w.-]+", "_", stem)[:60]
+        write_image(Path(folder) / f"{rank:02d}-{safe}.png", picture)
 
 
 def _progress() -> Any:

@@ -48,12 +48,21 @@ def test_csv(tmp_path: Path) -> None:
     file = tmp_path / "set.csv"
     file.write_text("\n".join(rows))
     found = read_labelled(file, NAMES)
-    assert found.form == "CSV" and [one.class_id for one in found.pictures] == [1, 0]
+    assert found.form == "list" and [one.class_id for one in found.pictures] == [1, 0]
     assert [(p.line, p.kind) for p in found.problems] == [(5, "row"), (6, "picture"), (7, "class"), (8, "class")]
     file.write_text("a.png,dog\n")
     assert len(read_labelled(file, NAMES, tmp_path / "x").pictures) == 1
     with pytest.raises(InputError, match=r"no picture of a class that the model has; first problem: .*set.csv:1: "):
         read_labelled(file, NAMES)
+
+
+def test_a_list_of_files_and_labels(tmp_path: Path) -> None:
+    picture(tmp_path / "x" / "a b.png")
+    file = tmp_path / "val.txt"
+    file.write_text("x/a b.png 1\n\nx/a b.png\tcat\nx/a b.png 7\nalone\n")
+    found = read_labelled(file, NAMES)
+    assert [one.class_id for one in found.pictures] == [1, 0]
+    assert [(p.line, p.kind) for p in found.problems] == [(4, "class"), (5, "row")]
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -145,6 +154,12 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["eval", "lenet-digits", str(tmp_path), "--backend", "native,reference"]) == 0
     out = capsys.readouterr().out
     assert "2 pictures: top-1" in out and "another answer for 0 of 2 pictures" in out
+    worst = tmp_path.parent / f"{tmp_path.name}-worst" / "pictures"
+    assert main(["eval", "lenet-digits", str(tmp_path), "--worst", str(worst), "--json", "-"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert len(list(worst.iterdir())) == len(row["worst"]) == 2 - round(2 * row["top1"]) > 0
+    with Image.open(next(worst.glob("01-*-for-*.png"))) as image:
+        assert image.size == (420, 480)
     assert main(["eval", "lenet-digits", str(tmp_path), "--first", "1"]) == 0
     assert "1 pictures: top-1" in capsys.readouterr().out
     picture(tmp_path / "sheep" / "a.png")

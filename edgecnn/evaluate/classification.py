@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from edgecnn.classifier import Classifier
 
 Progress = Callable[[int, int], None]
+MOST_WORST = 10
 MOST_IN_TEXT = 15  # a confusion matrix of more classes is not printed
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A picture, the class that it was taken for, and how probable that and its own class were."""
+
+    picture: LabelledPicture
+    answer: int
+    probability: float
+    of_its_own: float
 
 
 @dataclass
@@ -31,6 +42,8 @@ class ClassificationResult:
         int64 (classes, classes); ``confusion[i, j]`` pictures of class i were taken for class j.
     answers : ndarray
         int64 (pictures,), the most probable class of each.
+    worst : list of Mistake
+        Wrong answers, the most probable ones first; ten at most.
     problems : list of Problem
         Pictures that could not be read, and do not count.
     """
@@ -43,6 +56,7 @@ class ClassificationResult:
     top5: float
     confusion: np.ndarray
     answers: np.ndarray
+    worst: list[Mistake] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -82,8 +96,13 @@ class ClassificationResult:
             "pictures": self.pictures,
             "top1": self.top1,
             "top5": self.top5,
+            "unreadable": len(self.problems),
             "classes": list(self.names),
             "confusion": self.confusion.tolist(),
+            "worst": [
+                {"picture": one.picture.name, "class": one.picture.class_id, "answer": one.answer, "p": one.probability}
+                for one in self.worst
+            ],
         }
 
 
@@ -98,6 +117,7 @@ def evaluate_classifier(
         None of the pictures can be read.
     """
     wanted, answers, problems = [], [], []
+    mistakes: list[Mistake] = []
     within5 = 0
     names: tuple[str, ...] = ()
     for done, one in enumerate(pictures):
@@ -114,6 +134,9 @@ def evaluate_classifier(
         wanted.append(one.class_id)
         answers.append(best[0])
         within5 += one.class_id in best
+        if best[0] != one.class_id:
+            p = result.probabilities
+            mistakes.append(Mistake(one, best[0], float(p[best[0]]), float(p[one.class_id])))
     if progress:
         progress(len(pictures), len(pictures))
     if not wanted:
@@ -129,5 +152,6 @@ def evaluate_classifier(
         within5 / len(wanted),
         confusion,
         np.array(answers, np.int64),
+        sorted(mistakes, key=lambda one: -one.probability)[:MOST_WORST],
         problems,
     )

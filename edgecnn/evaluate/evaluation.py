@@ -82,11 +82,12 @@ class Evaluation:
     problems: list[Problem] = field(default_factory=list)
 
     def __str__(self) -> str:
-        width = max([len(row.name) for row in self.rows] + [5])
+        width = max([len(row.name) for row in self.rows if row.boxes] + [5])
         empty = f", {self.without} of them without a box" if self.without else ""
         lines = [f"{self.pictures} pictures{empty}, {self.boxes} boxes, {self.ignored} of them difficult or crowds"]
         lines.append(f"{'class':<{width}} {'boxes':>6} {'AP@.5':>7} {'VOC07':>7} {'AP@.5:.95':>10}")
-        for row in self.rows:
+        there = [row for row in self.rows if row.boxes]
+        for row in there:
             lines.append(
                 f"{row.name:<{width}} {row.boxes:>6} {_cell(row.ap50, 7)} {_cell(row.ap50_11, 7)} {_cell(row.ap, 10)}"
             )
@@ -94,6 +95,10 @@ class Evaluation:
             f"{'mean':<{width}} {self.boxes:>6} {_cell(self.map50, 7)} {_cell(self.map50_11, 7)} "
             f"{_cell(self.coco.get('AP'), 10)}"
         )
+        if len(there) < len(self.rows):
+            others = [row.name for row in self.rows if not row.boxes]
+            more = ", ..." if len(others) > 8 else ""
+            lines.append(f"found, though the set has none: {', '.join(others[:8])}{more}")
         lines.append("COCO: " + "  ".join(f"{name} {_cell(value, 0)}" for name, value in self.coco.items()))
         return "\n".join(lines)
 
@@ -106,6 +111,7 @@ class Evaluation:
             "without_boxes": self.without,
             "boxes": self.boxes,
             "ignored_boxes": self.ignored,
+            "unreadable": len(self.problems),
             "map50": self.map50,
             "map50_11_point": self.map50_11,
             "coco": self.coco,

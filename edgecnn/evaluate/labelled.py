@@ -1,7 +1,8 @@
 """Pictures of known class in the forms that sets of them come in.
 
 - A folder with a folder of pictures for each class, named as the class or its number.
-- A ``.csv`` file with rows ``file,label``, a header or none; files lie beside it, labels are names or numbers.
+- A ``.csv`` file with rows ``file,label``, a header or none, or a ``.txt`` file with lines ``file label``; files lie
+  beside it, labels are names or numbers.
 - MNIST's idx files: a file of pictures, or the folder with it, and the labels beside it; packed by gzip or not.
 - CIFAR's ``.bin``: rows of a label (CIFAR-100: a coarse and a fine one) and 3x32x32 pixels.
 
@@ -51,7 +52,7 @@ class LabelledPicture:
 class LabelledSet:
     """What `read_labelled` finds."""
 
-    form: str  # "folders", "CSV", "idx" or "CIFAR"
+    form: str  # "folders", "list", "idx" or "CIFAR"
     pictures: list[LabelledPicture] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -60,8 +61,8 @@ def labelled_form(source: str | os.PathLike[str]) -> str:
     """The form of a set of labelled pictures, see `LabelledSet`; "" where it is none."""
     path = Path(source)
     if path.is_file():
-        if path.suffix.lower() == ".csv":
-            return "CSV"
+        if path.suffix.lower() in (".csv", ".txt"):
+            return "list"
         return "CIFAR" if path.suffix.lower() == ".bin" else "idx" if _is_idx(path) else ""
     if any((path / name).is_dir() for name in ("Annotations", "labels")):
         return ""
@@ -87,7 +88,7 @@ def read_labelled(
     names
         The model's classes. Labels are their names or their numbers; those of idx and CIFAR files are numbers.
     images
-        Folder of the pictures that a ``.csv`` names, where they do not lie beside it.
+        Folder of the pictures that a list names, where they do not lie beside it.
 
     Raises
     ------
@@ -98,14 +99,14 @@ def read_labelled(
     form = labelled_form(path)
     if form == "folders":
         found = _read_folders(path, names)
-    elif form == "CSV":
-        found = _read_csv(path, Path(images) if images is not None else path.parent, names)
+    elif form == "list":
+        found = _read_list(path, Path(images) if images is not None else path.parent, names)
     elif form == "idx":
         found = _read_idx(path if path.is_file() else _only(path, _is_idx), names)
     elif form == "CIFAR":
         found = _read_cifar(path if path.is_file() else _only(path, lambda p: p.suffix.lower() == ".bin"), names)
     else:
-        raise InputError(f"{path}: no folder for each class, .csv, idx or CIFAR file")
+        raise InputError(f"{path}: no folder for each class, .csv or .txt list, idx or CIFAR file")
     if not found.pictures:
         first = f"; first problem: {found.problems[0]}" if found.problems else ""
         raise InputError(f"{path}: no picture of a class that the model has{first}")
@@ -163,9 +164,14 @@ def _read_folders(folder: Path, names: Sequence[str]) -> LabelledSet:
     return reader.found
 
 
-def _read_csv(file: Path, folder: Path, names: Sequence[str]) -> LabelledSet:
-    reader = _Reader("CSV", names)
+def _read_list(file: Path, folder: Path, names: Sequence[str]) -> LabelledSet:
+    reader = _Reader("list", names)
     with open(file, newline="", encoding="utf-8-sig", errors="replace") as lines:
+        if file.suffix.lower() == ".txt":
+            for line, text in enumerate(lines, 1):
+                if text.strip():
+                    _read_row(reader, file, line, text.strip().rsplit(maxsplit=1), folder)
+            return reader.found
         rows = csv.reader(lines)
         try:
             for row in rows:
@@ -178,7 +184,7 @@ def _read_csv(file: Path, folder: Path, names: Sequence[str]) -> LabelledSet:
 
 def _read_row(reader: _Reader, file: Path, line: int, row: Sequence[str], folder: Path) -> None:
     if len(row) < 2:
-        reader.problem(file, line, f"not `file,label`: {','.join(row)[:60]!r}")
+        reader.problem(file, line, f"no file and label: {','.join(row)[:60]!r}")
         return
     path, number = folder / row[0].strip(), reader.class_id(row[1])
     there = "\0" not in row[0] and is_file(path)
