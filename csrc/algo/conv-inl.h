@@ -9,6 +9,7 @@
 #define EDGECNN_ALGO_CONV_INL_H_
 
 #include "gemm/igemm-inl.h"
+#include "gemm/packed-inl.h"
 #include "gemm/row-inl.h"
 
 namespace edgecnn {
@@ -38,6 +39,7 @@ struct ConvStep {
     const float** table;  // [runs][kTileRows]
     const float* zeros;
     float* partial;  // sums of kMostPartial tiles, where the product is cut along K
+    float* packed;   // the rows of a tile, for multiply_panels
     size_t bytes;
   };
 
@@ -72,6 +74,8 @@ struct ConvStep {
     s.table = reinterpret_cast<const float**>(take(taps * kTileRows * sizeof(float*)));
     s.partial =
         reinterpret_cast<float*>(take(p.kernel_h > 1 ? kMostPartial * kTileFloats * sizeof(float) : 0));
+    s.packed = reinterpret_cast<float*>(
+        take(p.groups == 1 ? packed_floats(static_cast<int64_t>(taps) * p.in_c) * sizeof(float) : 0));
     s.bytes = at;
     return s;
   }
@@ -237,7 +241,6 @@ struct ConvStep {
       last_h = p.kernel_h;
       const int first_channel = first_panel * kPanelWidth;
       const int last_channel = smaller(p.out_c, last_panel * kPanelWidth);
-      const int64_t panel_floats = panels.k * kPanelWidth;
       Tile t;
       t.a = scratch.table;
       t.a_offset = 0;
@@ -253,16 +256,10 @@ struct ConvStep {
         const int count = static_cast<int>(cut.start(i + 1) - unit);
         at = point(at, count, &t);
         t.b = panels.weights + panels.k * first_channel;
-        const TileFunction compute = tile_function(count * pixels, kPanelVecs);
-        for (int channel = first_channel; channel < last_channel; channel += kPanelWidth) {
-          t.columns = smaller(kPanelWidth, last_channel - channel);
-          t.prefetch = t.b + panel_floats;
-          t.start = panels.bias + channel;
-          t.residual_offset = channel;
-          t.out = out + unit * p.out_stride + channel;
-          (t.columns > kLanes ? compute : tile_function(count * pixels, 1))(t);
-          t.b += panel_floats;
-        }
+        t.start = panels.bias + first_channel;
+        t.residual_offset = first_channel;
+        t.out = out + unit * p.out_stride + first_channel;
+        multiply_panels(count * pixels, last_channel - first_channel, scratch.packed, &t);
       }
     }
 

@@ -41,9 +41,13 @@ struct DwPwStep {
 
   // Between the pixels of a block: whole vectors, and a line that keeps neighbours out of each other's sets.
   static int64_t stride_for(int channels) { return round_up(channels, kLineFloats) + kLineFloats; }
-  static size_t scratch_bytes(const DwPwParams& p) {
+  static int64_t block_floats(const DwPwParams& p) {
     // The first block is the widest.
-    return static_cast<size_t>(kRows * Blocks(p).start(1) * stride_for(p.channels)) * sizeof(float);
+    return kRows * Blocks(p).start(1) * stride_for(p.channels);
+  }
+  // A block, and a tile of it for the pointwise layer.
+  static size_t scratch_bytes(const DwPwParams& p) {
+    return static_cast<size_t>(block_floats(p) + packed_floats(p.channels)) * sizeof(float);
   }
 
   static void run(const DwPwParams& p, const StepArgs& args, int64_t begin, int64_t end) {
@@ -80,7 +84,7 @@ struct DwPwStep {
           pointwise(Panels::make(params.channels, params.out_c, 1, args.in[2],
                                  static_cast<const float*>(args.in[2]) +
                                      params.channels * round_up(params.out_c, kLanes)),
-                    args.core) {
+                    args.core, scratch + block_floats(params)) {
       make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, p.residual, /*pool=*/0,
                     &pointwise.epilogue);
     }

@@ -19,7 +19,8 @@ struct PwDwPwStep {
 
   static int64_t items(const PwDwPwParams& p) { return p.batch * DwPwStep::bands(behind(p)); }
   static size_t scratch_bytes(const PwDwPwParams& p) {
-    return static_cast<size_t>(ring_floats(p)) * sizeof(float) + DwPwStep::scratch_bytes(behind(p));
+    return static_cast<size_t>(ring_floats(p) + packed_floats(p.in_c)) * sizeof(float) +
+           DwPwStep::scratch_bytes(behind(p));
   }
   static void run(const PwDwPwParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     Worker w(p, args);
@@ -71,7 +72,7 @@ struct PwDwPwStep {
     StepArgs rest = args;
     rest.in[0] = args.scratch;
     rest.in[1] = depthwise_weights(p, args.in[1]);
-    rest.scratch = static_cast<float*>(args.scratch) + ring_floats(p);
+    rest.scratch = static_cast<float*>(args.scratch) + ring_floats(p) + packed_floats(p.in_c);
     return rest;
   }
 
@@ -95,7 +96,7 @@ struct PwDwPwStep {
           expand(Panels::make(
                      params.in_c, params.channels, 1, args.in[1],
                      static_cast<const float*>(args.in[1]) + params.in_c * round_up(params.channels, kLanes)),
-                 args.core),
+                 args.core, ring + ring_floats(params)),
           blocks(rest, behind(params, args)) {
       make_epilogue(static_cast<UnaryKind>(p.pw_act), p.pw_alpha, p.pw_beta, /*residual=*/0, /*pool=*/0,
                     &expand.epilogue);

@@ -4,7 +4,7 @@
 #define EDGECNN_ALGO_STRIP_INL_H_
 
 #include "algo/conv-inl.h"
-#include "gemm/igemm-inl.h"
+#include "gemm/packed-inl.h"
 
 namespace edgecnn {
 namespace EC_ISA {
@@ -14,7 +14,10 @@ struct Strip {
   CoreClass core;
   Epilogue epilogue;
 
-  Strip(const Panels& weights, CoreClass core_class) : panels(weights), core(core_class) {}
+  float* packed;  // packed_floats(panels.k) of scratch
+
+  Strip(const Panels& weights, CoreClass core_class, float* scratch)
+      : panels(weights), core(core_class), packed(scratch) {}
 
   // Pixels `stride` floats apart, from the first one on.
   struct Pixels {
@@ -34,8 +37,11 @@ struct Strip {
       for (int64_t i = 0; i < cut.tiles; ++i) {
         const int first = static_cast<int>(cut.start(i)), count = static_cast<int>(cut.start(i + 1)) - first;
         Tile t = tile(from, first, count, to, residual);
-        for (int n = 0; n < panels.count; ++n)
-          multiply(panels.get(n), count, to.first + first * to.stride, 0, &t);
+        t.b = panels.weights;
+        t.start = panels.bias;
+        t.residual_offset = 0;
+        t.out = to.first + first * to.stride;
+        multiply_panels(count, panels.group_columns, packed, &t);
       }
     } else {
       for (int n = 0; n < panels.count; ++n) {

@@ -6,7 +6,8 @@
 // The weights arrive transformed (edgecnn/plan/pack.py). Tiles are taken in groups of up to kTileRows, the
 // rows of a register tile. A block of groups passes through three stages in scratch:
 //
-//   inputs    [group][cut][36][row][channels]  transformed, vectors along the channels
+//   inputs    [group][cut][36][row][channels]  transformed, vectors along the channels; on ARM as
+//                                              gemm/packed-inl.h packs rows
 //   products  [group][panel][36][row][width]   each of the 36 frequencies is a matrix product
 //   outputs                                    transformed back, through residual, activation and pool
 //
@@ -28,7 +29,7 @@
 
 #include "algo/rows-inl.h"
 #include "algo/winograd_transforms-inl.h"
-#include "gemm/igemm-inl.h"
+#include "gemm/packed-inl.h"
 
 namespace edgecnn {
 namespace EC_ISA {
@@ -50,6 +51,8 @@ struct WinogradStep {
   static constexpr int64_t kManyWeights = int64_t{2} * 1024 * 1024;
   // Channels of a cut.
   static constexpr int64_t kCutChannels = 256;
+  // Channels that all tiles of a group go through before the next ones, where their rows share cache lines.
+  static constexpr int64_t kPackedChannels = 16;
   // Items that are made where there are channels enough.
   static constexpr int64_t kItems = 8;
   static constexpr int64_t kProductStep = int64_t{kTileRows} * kPanelWidth;  // from frequency to frequency
@@ -99,7 +102,7 @@ struct WinogradStep {
   struct Scratch {
     float* zeros;     // what sums begin with
     float* patch;     // the inputs of a tile that crosses the border: [6][6][depth]
-    float* inputs;    // [groups of the block][cuts][36][kTileRows][cut], frequencies input_step apart
+    float* inputs;    // [groups of the block][cuts][36][kTileRows * cut], frequencies input_step apart
     float* products;  // [groups of the block][panels of the slice][36][kTileRows][panel]
     const float** rows;
     size_t bytes;
@@ -208,42 +211,76 @@ struct WinogradStep {
       return static_cast<int>(shape.groups.start(group + 1) - shape.groups.start(group));
     }
 
+    // Whether the inputs of a group of so many tiles lie packed.
+    EC_INLINE bool packs(int rows) const {
+#ifdef EC_HAS_FMA_LANE
+      return shape.last_vecs == kPanelVecs && can_pack(rows);
+#else
+      (void)rows;
+      return false;
+#endif
+    }
+
     void transform_inputs(int64_t block) {
       first_group = shape.blocks.start(block);
       last_group = shape.blocks.start(block + 1);
-      const int64_t pixel = p.in_stride, line = p.in_w * pixel;
-      Place at(shape, shape.groups.start(first_group));
+      Place first(shape, shape.groups.start(first_group));
       for (int64_t g = first_group; g < last_group; ++g) {
-        float* to = scratch.inputs + (g - first_group) * shape.group_step;
-        for (int r = rows_of(g); r > 0; --r, to += shape.cut, at.advance(shape)) {
-          const int y = at.y - p.pad_top, x = at.x - p.pad_left;
-          int64_t done = 0;
-          if (y >= 0 && y + kIn <= p.in_h && x >= 0 && x + kIn <= p.in_w) {
-            done = p.in_c / kLanes * kLanes;
-            transform_channels(in + (at.n * p.in_h + y) * line + x * pixel, line, pixel, 0, done, to);
-          }
-          if (done < p.in_c) {
-            gather(at.n, y, x, done);
-            const int64_t depth = shape.depth - done;
-            transform_channels(scratch.patch, kIn * depth, depth, done, shape.depth, to);
+        const int rows = rows_of(g);
+        const bool packed = packs(rows);
+        const int64_t row_step = packed ? kLanes : shape.cut;
+        const int64_t vector_step = packed ? kTileRows * kLanes : kLanes;
+        const int64_t part = packed ? kPackedChannels : shape.cut;
+        float* of_cut = scratch.inputs + (g - first_group) * shape.group_step;
+        Place at = first;
+        for (int64_t c = 0; c < shape.depth; c += shape.cut, of_cut += shape.cut_step) {
+          const int64_t end = smaller(c + shape.cut, shape.depth);
+          float* of_part = of_cut;
+          for (int64_t i = c; i < end; i += part, of_part += part / kLanes * vector_step) {
+            float* to = of_part;
+            at = first;
+            for (int r = 0; r < rows; ++r, to += row_step, at.advance(shape)) {
+              transform_channels(at, i, smaller(i + part, end), vector_step, to);
+            }
           }
         }
+        first = at;
       }
     }
 
-    // Copies channels [first, in_c) of the tile whose first pixel is (y, x), with zeros outside the picture.
-    void gather(int64_t n, int y, int x, int64_t first) const {
+    // Channels [first, last) of a tile, both multiples of kLanes, to vectors `vector_step` apart.
+    void transform_channels(const Place& at, int64_t first, int64_t last, int64_t vector_step,
+                            float* to) const {
+      const int64_t pixel = p.in_stride, line = p.in_w * pixel;
+      const int y = at.y - p.pad_top, x = at.x - p.pad_left;
+      if (y >= 0 && y + kIn <= p.in_h && x >= 0 && x + kIn <= p.in_w) {
+        const int64_t whole = smaller(last, int64_t{p.in_c / kLanes * kLanes});
+        const float* from = in + (at.n * p.in_h + y) * line + x * pixel + first;
+        if (whole > first) transform_tile(from, line, pixel, whole - first, vector_step, to);
+        to += (whole - first) / kLanes * vector_step;
+        first = whole;
+      }
+      if (first < last) {
+        const int64_t depth = last - first;
+        gather(at.n, y, x, first, last);
+        transform_tile(scratch.patch, kIn * depth, depth, depth, vector_step, to);
+      }
+    }
+
+    // Copies channels [first, last) of the tile whose first pixel is (y, x), with zeros outside the picture
+    // and behind its channels.
+    void gather(int64_t n, int y, int x, int64_t first, int64_t last) const {
       float* to = scratch.patch;
-      const int64_t whole = p.in_c / kLanes * kLanes;
+      const int64_t whole = smaller(last, int64_t{p.in_c / kLanes * kLanes});
       for (int i = y; i < y + kIn; ++i) {
-        for (int j = x; j < x + kIn; ++j, to += shape.depth - first) {
+        for (int j = x; j < x + kIn; ++j, to += last - first) {
           if (i < 0 || i >= p.in_h || j < 0 || j >= p.in_w) {
-            fill_floats(to, shape.depth - first, 0.0f);
+            fill_floats(to, last - first, 0.0f);
             continue;
           }
           const float* from = in + ((n * p.in_h + i) * p.in_w + j) * p.in_stride;
           copy_vectors(to, from + first, whole - first);
-          if (whole < p.in_c) {
+          if (whole < last) {
             const int rest = static_cast<int>(p.in_c - whole);
             store(to + (whole - first), load_partial(from + whole, rest));
           }
@@ -266,24 +303,13 @@ struct WinogradStep {
       for (; i < count; i += kLanes) store(to + i, load(from + i));
     }
 
-    // Channels [first, last) of a tile, both multiples of kLanes, of which `from` holds those from `first`
-    // on.
-    void transform_channels(const float* from, int64_t line, int64_t pixel, int64_t first, int64_t last,
-                            float* to) const {
-      while (first < last) {
-        const int64_t at = first % shape.cut, count = smaller(last - first, shape.cut - at);
-        transform_tile(from, line, pixel, count, to + first / shape.cut * shape.cut_step + at);
-        from += count;
-        first += count;
-      }
-    }
-
     // `channels`: a multiple of kLanes.
-    void transform_tile(const float* from, int64_t line, int64_t pixel, int64_t channels, float* to) const {
+    void transform_tile(const float* from, int64_t line, int64_t pixel, int64_t channels, int64_t vector_step,
+                        float* to) const {
       const int64_t step = shape.input_step;
       const Grid<const float> d(from, line, pixel);
       const Grid<float> t(to, kIn * step, step);
-      for (int64_t c = 0; c < channels; c += kLanes, d.advance(), t.advance()) {
+      for (int64_t c = 0; c < channels; c += kLanes, d.advance(kLanes), t.advance(vector_step)) {
         // The four middle rows of the result need the four middle rows of the input: 24 vectors; then the
         // others.
         Vec columns[kIn * kIn];
@@ -329,10 +355,10 @@ struct WinogradStep {
         using Byte = std::conditional_t<std::is_const_v<T>, const char, char>;
         return reinterpret_cast<T*>(reinterpret_cast<Byte*>(row[i]) + column[j]);
       }
-      EC_INLINE void advance() const {
+      EC_INLINE void advance(int64_t step) const {
 #pragma GCC unroll 6
         for (int i = 0; i < kIn; ++i) {
-          row[i] += kLanes;
+          row[i] += step;
           keep_in_register(row[i]);
         }
       }
@@ -349,58 +375,94 @@ struct WinogradStep {
 
     // Rows are tiles.
     void multiply(int first_panel, int last_panel) const {
-      const Run run{0, 0};
       const int64_t k = p.in_c, panel_step = k * kPanelWidth;
-      const int64_t group_floats = (last_panel - first_panel) * kFrequencies * kProductStep;
+      // Groups that have not `rows`: the first ones or the last one.
       const int rows = static_cast<int>(shape.groups.base);
       const int other_rows = static_cast<int>(shape.groups.other());
-      // Groups that have not `rows`: the first ones or the last one.
       const int64_t longer = shape.groups.longer;
       const int64_t first_other = longer > 0 ? 0 : shape.groups.tiles - 1;
       const int64_t last_other = longer > 0 ? longer : shape.groups.tiles;
-      // By whether the panel is the last one, which may be narrow.
-      const TileFunction compute[] = {tile_function(rows, kPanelVecs), tile_function(rows, shape.last_vecs)};
-      const TileFunction compute_other[] = {tile_function(other_rows, kPanelVecs),
-                                            tile_function(other_rows, shape.last_vecs)};
       // Within the block at hand, they begin and end here.
       const int64_t others = smaller(larger(first_other, first_group), last_group);
       const int64_t others_end = smaller(larger(last_other, others), last_group);
-      Tile t = {};
-      t.run_count = 1;
-      t.runs = &run;
-      t.core = core;
-      const float* start = nullptr;  // null: the sums so far
-      const auto compute_groups = [&](int64_t count, TileFunction function, const float* const** a,
-                                      float** partial) __attribute__((always_inline)) {
-        for (const float* const* end = *a + count * kTileRows; *a != end; *a += kTileRows) {
-          t.a = *a;
-          t.partial = *partial;
-          t.start = start != nullptr ? start : *partial;
-          function(t);
-          *partial += group_floats;
-        }
-      };
+      Product product;
+      product.group_floats = (last_panel - first_panel) * kFrequencies * kProductStep;
       for (int f = 0; f < kFrequencies; ++f) {
         const float* panels = weights + f * round_up(p.out_c, kLanes) * k;
         float* products = scratch.products + f * kProductStep;
-        t.a_offset = f * shape.input_step;
-        for (int64_t c = 0; c < k; c += shape.cut, t.a_offset += shape.cut_step) {
-          t.run_length = static_cast<int>(smaller(k - c, shape.cut));
+        int64_t inputs = f * shape.input_step;
+        for (int64_t c = 0; c < k; c += shape.cut, inputs += shape.cut_step) {
+          product.depth = smaller(k - c, shape.cut);
           float* to = products;
           for (int n = first_panel; n < last_panel; ++n, to += kFrequencies * kProductStep) {
-            const bool last = n + 1 == shape.panels;
-            const int vecs = last ? shape.last_vecs : kPanelVecs;
-            t.b = panels + n * panel_step + c * vecs * kLanes;
-            t.prefetch = t.b + panel_step;
-            t.start_step = c == 0 ? 0 : vecs * kLanes;
-            start = c > 0 ? nullptr : f == kBiasFrequency ? bias + n * kPanelWidth : scratch.zeros;
-            const float* const* a = scratch.rows;
-            float* partial = to;
-            compute_groups(others - first_group, compute[last], &a, &partial);
-            compute_groups(others_end - others, compute_other[last], &a, &partial);
-            compute_groups(last_group - others_end, compute[last], &a, &partial);
+            product.vecs = n + 1 == shape.panels ? shape.last_vecs : kPanelVecs;
+            product.b = panels + n * panel_step + c * product.vecs * kLanes;
+            product.next = product.b + panel_step;
+            product.start = c > 0 ? nullptr : f == kBiasFrequency ? bias + n * kPanelWidth : scratch.zeros;
+            product.inputs = inputs;
+            product.to = to;
+            compute_groups(product, rows, first_group, others);
+            compute_groups(product, other_rows, others, others_end);
+            compute_groups(product, rows, others_end, last_group);
           }
         }
+      }
+    }
+
+    // A cut of a panel of one frequency.
+    struct Product {
+      int64_t depth;
+      int vecs;
+      const float* b;
+      const float* next;   // the next panel
+      const float* start;  // null: the sums so far
+      int64_t inputs;      // of the cut, from the group's
+      float* to;           // products of the block's first group
+      int64_t group_floats;
+    };
+
+    EC_INLINE void compute_groups(const Product& product, int rows, int64_t first, int64_t last) const {
+      if (first >= last) return;
+      const int64_t group = first - first_group, width = product.vecs * kLanes;
+      float* to = product.to + group * product.group_floats;
+#ifdef EC_HAS_FMA_LANE
+      if (packs(rows)) {
+        constexpr ptrdiff_t kFloatBytes = sizeof(float);
+        PackedTiles tiles;
+        tiles.a = scratch.inputs + group * shape.group_step + product.inputs;
+        tiles.a_step = shape.group_step * kFloatBytes;
+        tiles.b = product.b;
+        tiles.b_step = 0;
+        tiles.prefetch = (product.next - product.b) * kFloatBytes;
+        tiles.out = to;
+        tiles.out_step = product.group_floats * kFloatBytes;
+        tiles.out_row = kPanelWidth * kFloatBytes;
+        tiles.start = product.start != nullptr ? product.start : to;
+        tiles.start_step = product.start != nullptr ? 0 : tiles.out_step;
+        tiles.start_row = product.start != nullptr ? 0 : tiles.out_row;
+        tiles.k = product.depth;
+        tiles.count = last - first;
+        tiles.bounds = nullptr;
+        packed_function(rows, core)(&tiles);
+        return;
+      }
+#endif
+      const Run run{0, 0};
+      Tile t = {};
+      t.run_count = 1;
+      t.run_length = static_cast<int>(product.depth);
+      t.runs = &run;
+      t.core = core;
+      t.a = scratch.rows + group * kTileRows;
+      t.a_offset = product.inputs;
+      t.b = product.b;
+      t.prefetch = product.next;
+      t.start_step = product.start != nullptr ? 0 : width;
+      const TileFunction compute = tile_function(rows, product.vecs);
+      for (int64_t g = first; g < last; ++g, t.a += kTileRows, to += product.group_floats) {
+        t.partial = to;
+        t.start = product.start != nullptr ? product.start : to;
+        compute(t);
       }
     }
 

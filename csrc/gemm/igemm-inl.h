@@ -1,8 +1,9 @@
 // The register tile of every matrix product: C[MR][NV vectors] = bias + A * B, and what is fused behind it.
 //
-// A is never packed: a row is a pixel of an NHWC tensor, given by pointers, and the sum over K is cut into
-// runs of consecutive floats (the channels of one kernel tap, or of a whole kernel row where its taps are
-// neighbours in memory). B is a packed panel, K rows of NV * kLanes output channels.
+// A need not be packed (gemm/packed-inl.h is for where that pays): a row is a pixel of an NHWC tensor, given
+// by pointers, and the sum over K is cut into runs of consecutive floats (the channels of one kernel tap, or
+// of a whole kernel row where its taps are neighbours in memory). B is a packed panel, K rows of NV * kLanes
+// output channels.
 //
 //                         B: NV vectors of output channels, loaded once per k
 //                        +--------+--------+

@@ -2,18 +2,26 @@
 // all runs, without what follows them.
 //
 //   void edgecnn_tile_<rows>x8_<core>(const Tile* tile, float* sums, ptrdiff_t row_bytes, const float* bounds)
+//   void edgecnn_tiles_<rows>x8_<core>(const PackedTiles* tiles)
 //
-// Where `bounds` is not null, the sums are clamped to [bounds[0], bounds[1]].
+// The first is for rows anywhere in memory, given by pointers; the second is for those that lie packed, four k of each
+// of eight rows side by side, and computes a series of tiles, which share their rows or their panel. Where `bounds` is
+// not null, the sums are clamped to [bounds[0], bounds[1]].
 //
-// Four k are one turn of the loop: 16 vector loads, 64 multiply-adds. Registers:
+// Four k are one turn of the loop: 16 vectors are loaded for 64 multiply-adds. Registers:
 //
-//   v0 - v7     A: four k of each row                x4 - x11   rows
-//   v8 - v15    B: two vectors of each k             x16        B
-//   v16 - v31   sums, two vectors a row              x12, x13   offset of k within a row, and 8 bytes more
-//   x0 tile   x1 next run   x2 pointers of the next run   x3 prefetched memory   x17 turns left   x14, x15 halves
+//   v0 - v7     A: four k of each row                x16        B
+//   v8 - v15    B: two vectors of each k             x3         prefetched memory
+//   v16 - v31   sums, two vectors a row              x17        turns left            x14, x15   halves
 //
-// Out-of-order cores (A72, A76, ...) want at most one load an FMLA and the loads well ahead; the order below is
-// theirs with plain 128-bit loads.
+//   tile:   x0 tile    x1 next run   x2 pointers of the next run   x4 - x11 rows
+//           x12, x13 offset of k within a row, and 8 bytes more
+//   tiles:  x0 tiles   x1 A, x2 B, x5 start and x6 results of the tile at hand   x7 tiles left   x4 A
+//           x8 bytes between the rows of `start`, x9 of the results   x10 k   x11 bounds
+//
+// Out-of-order cores (A72, A76, ...) want at most one load an FMLA and the loads well ahead. For rows anywhere the
+// order is that of the in-order cores with plain 128-bit loads. Of packed rows and of B a load takes four vectors; the
+// rows 0 to 3 and 4 to 7 meet two k in turn, so that each load comes 16 FMLAs or more before its vectors are used.
 //
 // In-order cores (A53, A55) issue two instructions a cycle, but: a 128-bit vector load takes two cycles alone; a 64-bit
 // one takes one, beside an INS but not beside an FMLA; an integer load of 64 bits or an ADD goes beside an FMLA at no
@@ -37,6 +45,15 @@
 #define TILE_PREFETCH 48
 #define TILE_START 56
 #define TILE_START_STEP 64
+
+// Those of PackedTiles.
+#define TILES_A 0
+#define TILES_START 16
+#define TILES_A_STEP 32
+#define TILES_START_STEP 48
+#define TILES_START_ROW 64
+#define TILES_PREFETCH 80
+#define TILES_COUNT 96
 
 // Frame: d8 - d15, the arguments, and how many runs are left.
 #define FRAME 96
@@ -98,13 +115,21 @@
 .endm
 .macro load_a_low row, pointer
   .if (\row < ROWS) && ((\row >= 5) || !LAST)
-    load_low \row, x\pointer, x12
+    .if PACKED
+      load_low \row, x4, %(16 * \row)
+    .else
+      load_low \row, x\pointer, x12
+    .endif
   .endif
   insert_high
 .endm
 .macro load_a_high row, pointer
   .if (\row < ROWS) && ((\row >= 5) || !LAST)
-    load_high \row, x\pointer, x13
+    .if PACKED
+      load_high \row, x4, %(16 * \row + 8)
+    .else
+      load_high \row, x\pointer, x13
+    .endif
   .endif
 .endm
 
@@ -140,11 +165,17 @@
   block_a 6, <0, 2, 1>, <0, 3, 0>, <0, 3, 1>
   block_a 7, <0, 4, 0>, <0, 4, 1>, <0, 5, 0>
   block_b 3, 0, <0, 5, 1>, <0, 6, 0>, <0, 6, 1>
-  add x12, x12, #16
+  .if PACKED
+    add x4, x4, #128
+  .else
+    add x12, x12, #16
+  .endif
   block_b 3, 1, <0, 7, 0>, <0, 7, 1>, <1, 0, 0>
   add x16, x16, #128
   block_b 0, 0, <1, 1, 0>, <1, 2, 0>, <1, 3, 0>
-  add x13, x13, #16
+  .if !PACKED
+    add x13, x13, #16
+  .endif
   block_b 0, 1, <1, 4, 0>, <1, 5, 0>, <1, 6, 0>
   fm 1, 7, 0
   prfm pldl2keep, [x3]
@@ -191,11 +222,68 @@
   .endif
 .endm
 
+// Four k of packed rows on an out-of-order core. On entry A and the first two k of B are loaded.
+.macro wide_turn
+  ld1 {v12.4s, v13.4s, v14.4s, v15.4s}, [x16], #64
+  fm_half 0, 0
+  fm_half 1, 0
+  prfm pldl2keep, [x3]
+  add x3, x3, #64
+  fm_half 0, 4
+  fm_half 1, 4
+  subs x17, x17, #1
+  .if !LAST
+    ld1 {v8.4s, v9.4s, v10.4s, v11.4s}, [x16], #64
+  .endif
+  fm_half 2, 0
+  fm_half 3, 0
+  .if !LAST
+    load_wide_first
+  .endif
+  fm_half 2, 4
+  fm_half 3, 4
+  .if !LAST
+    load_wide_last
+  .endif
+.endm
+.macro load_wide_first
+  .if ROWS == 8
+    ld1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x4], #64
+  .else
+    ld1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x4], x12
+  .endif
+.endm
+.macro load_wide_last
+  .if ROWS == 8
+    ld1 {v4.4s, v5.4s, v6.4s, v7.4s}, [x4], #64
+  .endif
+.endm
+// One k of four rows.
+.macro fm_half k, row
+  fm \k, %(\row + 0), 0
+  fm \k, %(\row + 0), 1
+  fm \k, %(\row + 1), 0
+  fm \k, %(\row + 1), 1
+  fm \k, %(\row + 2), 0
+  fm \k, %(\row + 2), 1
+  fm \k, %(\row + 3), 0
+  fm \k, %(\row + 3), 1
+.endm
+
 // One k: lane 0 of a vector for each row.
 .macro load_one row, pointer
   .if \row < ROWS
     ldr s\row, [x\pointer, x12]
   .endif
+.endm
+
+.macro load_one_packed row, pointer
+  .if \row < ROWS
+    load_one_packed_ \row, %(16 * \row)
+  .endif
+.endm
+.macro load_one_packed_ row, offset
+  ldr s\row, [x4, #\offset]
 .endm
 
 .macro start_row row, left, right
@@ -208,6 +296,22 @@
   .if \row < ROWS
     stp q\left, q\right, [x14]
     add x14, x14, x15
+  .endif
+.endm
+.macro start_packed_row row, left, right
+  .if \row < ROWS
+    ld1 {v\left\().4s, v\right\().4s}, [x12], x8
+  .endif
+.endm
+.macro copy_row row, left, right
+  .if (\row > 0) && (\row < ROWS)
+    mov v\left\().16b, v16.16b
+    mov v\right\().16b, v17.16b
+  .endif
+.endm
+.macro put_packed_row row, left, right
+  .if \row < ROWS
+    st1 {v\left\().4s, v\right\().4s}, [x12], x9
   .endif
 .endm
 .macro raise_row row, left, right
@@ -339,7 +443,111 @@
   fm 0, \row, 1
 .endm
 
+.macro tiles_function name
+  .globl \name
+  .hidden \name
+  .type \name, %function
+  .balign 64
+\name\():
+  stp d8, d9, [sp, #-64]!
+  stp d10, d11, [sp, #16]
+  stp d12, d13, [sp, #32]
+  stp d14, d15, [sp, #48]
+  ldp x1, x2, [x0, #TILES_A]
+  ldp x5, x6, [x0, #TILES_START]
+  ldp x8, x9, [x0, #TILES_START_ROW]
+  ldp x7, x11, [x0, #TILES_COUNT]
+1:  // a tile
+  ldp x3, x10, [x0, #TILES_PREFETCH]
+  mov x4, x1
+  mov x16, x2
+  add x3, x3, x2
+  mov x12, x5
+  .if IN_ORDER
+    cbnz x8, 2f
+    // Moves are the faster ones.
+    ldp q16, q17, [x5]
+    for_sums copy_row
+    b 3f
+2:
+  .endif
+  for_sums start_packed_row
+3:
+  lsr x17, x10, #2
+  cbz x17, 6f
+  .if IN_ORDER
+    ldp q0, q1, [x4]
+    ldp q2, q3, [x4, #32]
+    .if ROWS > 4
+      ldr d4, [x4, #64]
+      ldr x14, [x4, #72]
+    .endif
+    ldp q8, q9, [x16]
+    ldp q10, q11, [x16, #32]
+    ldp q12, q13, [x16, #64]
+  .else
+    ld1 {v8.4s, v9.4s, v10.4s, v11.4s}, [x16], #64
+    .if ROWS == 4
+      mov x12, #128
+    .endif
+    load_wide_first
+    load_wide_last
+  .endif
+  sub x17, x17, #1
+  cbz x17, 5f
+  .set LAST, 0
+4:
+  .if IN_ORDER
+    turn
+  .else
+    wide_turn
+  .endif
+  b.ne 4b
+5:
+  .set LAST, 1
+  .if IN_ORDER
+    turn
+  .else
+    wide_turn
+  .endif
+6:
+  ands x17, x10, #3
+  b.eq 8f
+7:
+  for_rows load_one_packed
+  ldp q8, q9, [x16], #32
+  for_sums fm_one
+  add x4, x4, #4
+  subs x17, x17, #1
+  b.ne 7b
+8:
+  cbz x11, 9f
+  ldp s0, s1, [x11]
+  dup v0.4s, v0.s[0]
+  dup v1.4s, v1.s[0]
+  for_sums raise_row
+  for_sums lower_row
+9:
+  mov x12, x6
+  for_sums put_packed_row
+  ldp x12, x13, [x0, #TILES_A_STEP]
+  ldp x14, x15, [x0, #TILES_START_STEP]
+  add x1, x1, x12
+  add x2, x2, x13
+  add x5, x5, x14
+  add x6, x6, x15
+  subs x7, x7, #1
+  b.ne 1b
+  ldp d10, d11, [sp, #16]
+  ldp d12, d13, [sp, #32]
+  ldp d14, d15, [sp, #48]
+  ldp d8, d9, [sp], #64
+  ret
+  .size \name, . - \name
+.endm
+
   .text
+  .set PACKED, 0
   .set ROWS, 8
   .set IN_ORDER, 1
   tile_function edgecnn_tile_8x8_in_order
@@ -349,5 +557,14 @@
   tile_function edgecnn_tile_4x8_out_of_order
   .set IN_ORDER, 1
   tile_function edgecnn_tile_4x8_in_order
+
+  .set PACKED, 1
+  tiles_function edgecnn_tiles_4x8_in_order
+  .set IN_ORDER, 0
+  tiles_function edgecnn_tiles_4x8_out_of_order
+  .set ROWS, 8
+  tiles_function edgecnn_tiles_8x8_out_of_order
+  .set IN_ORDER, 1
+  tiles_function edgecnn_tiles_8x8_in_order
 
   .section .note.GNU-stack, "", %progbits

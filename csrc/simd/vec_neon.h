@@ -39,6 +39,8 @@ EC_INLINE Vec load_partial(const float* p, int n) {
   return {v};
 }
 EC_INLINE void store(float* p, Vec a) { vst1q_f32(p, a.v); }
+// Four vectors side by side, in one instruction.
+EC_INLINE void store4(float* p, Vec a, Vec b, Vec c, Vec d) { vst1q_f32_x4(p, {{a.v, b.v, c.v, d.v}}); }
 EC_INLINE void store_partial(float* p, Vec a, int n) {
   if (n > 0) vst1q_lane_f32(p, a.v, 0);
   if (n > 1) vst1q_lane_f32(p + 1, a.v, 1);

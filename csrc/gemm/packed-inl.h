@@ -1,0 +1,178 @@
+// Products of one tile of rows with panel after panel.
+//
+// Where the instruction set multiplies by lanes, the rows are packed first: four k of each of kTileRows rows
+// side by side. One stream of loads replaces eight, a load takes four vectors, and the tiles in assembly
+// (gemm/tile_neon.S) go from panel to panel by themselves.
+//
+//   packed  [k / 4][kTileRows][4]
+#ifndef EDGECNN_GEMM_PACKED_INL_H_
+#define EDGECNN_GEMM_PACKED_INL_H_
+
+#include "gemm/igemm-inl.h"
+
+namespace edgecnn {
+namespace EC_ISA {
+
+// The deepest rows that are packed: so many fit into half of a first-level cache.
+constexpr int64_t kMostPackedDepth = 512;
+
+// The tile goes on to the panel `count` further.
+EC_INLINE void advance_panels(int64_t k, int count, Tile* t) {
+  const int columns = count * kPanelWidth;
+  t->b += k * columns;
+  t->start += columns;
+  t->out += columns;
+  t->residual_offset += columns;
+}
+
+#ifdef EC_HAS_FMA_LANE
+constexpr bool kPacksRows = true;
+// From four k to the next four.
+constexpr int64_t kPackedStep = int64_t{kTileRows} * kLanes;
+
+// Tiles of 8 or 4 packed rows and whole panels.
+struct PackedTiles {
+  const float* a;
+  const float* b;
+  const float* start;  // what the sums begin with
+  float* out;
+  // Bytes from tile to tile.
+  ptrdiff_t a_step, b_step, start_step, out_step;
+  // From row to row.
+  ptrdiff_t start_row, out_row;
+  // From `b` to what is brought near meanwhile.
+  ptrdiff_t prefetch;
+  int64_t k;
+  int64_t count;
+  const float* bounds;  // unless null, of the results
+};
+static_assert(offsetof(PackedTiles, a) == 0 && offsetof(PackedTiles, start) == 16 &&
+                  offsetof(PackedTiles, a_step) == 32 && offsetof(PackedTiles, start_step) == 48 &&
+                  offsetof(PackedTiles, start_row) == 64 && offsetof(PackedTiles, prefetch) == 80 &&
+                  offsetof(PackedTiles, count) == 96 && sizeof(PackedTiles) == 112,
+              "tile_neon.S");
+extern "C" {
+void edgecnn_tiles_8x8_in_order(const PackedTiles* tiles);
+void edgecnn_tiles_8x8_out_of_order(const PackedTiles* tiles);
+void edgecnn_tiles_4x8_in_order(const PackedTiles* tiles);
+void edgecnn_tiles_4x8_out_of_order(const PackedTiles* tiles);
+}
+
+// Packing takes about as long as loads of a few panels save; loads on out-of-order cores cost less to begin
+// with, but are instructions.
+constexpr int kLeastPanels = 2;
+constexpr int kLeastPanelsInOrder = 8;
+
+EC_INLINE bool can_pack(int rows) { return rows == 8 || rows == 4; }
+
+using PackedFunction = void (*)(const PackedTiles*);
+
+// Of tiles of 8 or 4 rows.
+EC_INLINE PackedFunction packed_function(int rows, CoreClass core) {
+  if (core == CoreClass::kInOrder) return rows == 8 ? edgecnn_tiles_8x8_in_order : edgecnn_tiles_4x8_in_order;
+  return rows == 8 ? edgecnn_tiles_8x8_out_of_order : edgecnn_tiles_4x8_out_of_order;
+}
+
+template <int MR>
+__attribute__((noinline)) void pack_rows(const Tile& t, float* to) {
+  for (int r = 0; r < t.run_count; ++r) {
+    const float* p[MR];
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; ++i) p[i] = t.a[r * t.a_step + i] + (t.runs[r].a + t.a_offset);
+    ptrdiff_t k = 0;
+    for (; k + kLanes <= t.run_length; k += kLanes, to += kPackedStep) {
+      Vec v[MR];
+#pragma GCC unroll 8
+      for (int i = 0; i < MR; ++i) v[i] = load(p[i] + k);
+#pragma GCC unroll 2
+      for (int i = 0; i < MR; i += 4) store4(to + i * kLanes, v[i], v[i + 1], v[i + 2], v[i + 3]);
+    }
+    for (; k < t.run_length; ++k) {
+      for (int i = 0; i < MR; ++i) to[i * kLanes + k % kLanes] = p[i][k];
+    }
+  }
+}
+
+template <int MR>
+__attribute__((noinline)) void finish_sums(const float* sums, const Tile& t) {
+  Vec acc[MR][kPanelVecs];
+#pragma GCC unroll 8
+  for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 2
+    for (int j = 0; j < kPanelVecs; ++j) acc[i][j] = load(sums + i * kPanelWidth + j * kLanes);
+  }
+  finish(acc, t);
+}
+
+// Of the tile's packed rows and `panels` whole panels.
+inline void multiply_packed(const float* packed, int rows, int64_t k, int panels, Tile* t) {
+  constexpr ptrdiff_t kFloatBytes = sizeof(float), kPanelBytes = kPanelWidth * kFloatBytes;
+  const Epilogue& e = *t->epilogue;
+  const float bounds[2] = {e.alpha, e.beta};
+  // What does more than clamp its sums finds them in a buffer.
+  const bool simple = (e.mode == ActMode::kNone || e.mode == ActMode::kClamp) && !e.residual && !e.pool;
+  constexpr int kMostPanels = 4;
+  float sums[kMostPanels * kTileRows * kPanelWidth];
+  const PackedFunction compute = packed_function(rows, t->core);
+  PackedTiles tiles;
+  tiles.a = packed;
+  tiles.a_step = 0;
+  tiles.b_step = tiles.prefetch = k * kPanelWidth * kFloatBytes;
+  tiles.start_step = kPanelBytes;
+  tiles.start_row = 0;
+  tiles.out_step = simple ? kPanelBytes : rows * kPanelBytes;
+  tiles.out_row = simple ? t->out_stride * kFloatBytes : kPanelBytes;
+  tiles.k = k;
+  tiles.bounds = simple && e.mode == ActMode::kClamp ? bounds : nullptr;
+  t->columns = kPanelWidth;
+  for (int done = 0, count; done < panels; done += count) {
+    count = simple ? panels : smaller(panels - done, kMostPanels);
+    tiles.b = t->b;
+    tiles.start = t->start;
+    tiles.out = simple ? t->out : sums;
+    tiles.count = count;
+    compute(&tiles);
+    if (simple) {
+      advance_panels(k, count, t);
+      continue;
+    }
+    for (int n = 0; n < count; ++n, advance_panels(k, 1, t)) {
+      (rows == 8 ? finish_sums<8> : finish_sums<4>)(sums + n * rows * kPanelWidth, *t);
+    }
+  }
+}
+#else
+constexpr bool kPacksRows = false;
+#endif
+
+// Floats of scratch that multiply_panels wants for rows of depth k.
+EC_INLINE int64_t packed_floats(int64_t k) {
+  return kPacksRows && k <= kMostPackedDepth ? kTileRows * round_up(k, kLanes) : 0;
+}
+
+// The product of a tile's rows with `columns` output channels, from the panel on that the tile describes.
+inline void multiply_panels(int rows, int columns, float* packed, Tile* t) {
+  const int64_t k = int64_t{t->run_count} * t->run_length;
+#ifdef EC_HAS_FMA_LANE
+  const int least = t->core == CoreClass::kInOrder ? kLeastPanelsInOrder : kLeastPanels;
+  const int panels = columns / kPanelWidth;
+  if (can_pack(rows) && panels >= least && k <= kMostPackedDepth &&
+      (t->run_count == 1 || t->run_length % kLanes == 0)) {
+    (rows == 8 ? pack_rows<8> : pack_rows<4>)(*t, packed);
+    multiply_packed(packed, rows, k, panels, t);
+    columns -= panels * kPanelWidth;
+  }
+#else
+  (void)packed;
+#endif
+  for (; columns > 0; columns -= kPanelWidth, advance_panels(k, 1, t)) {
+    t->columns = smaller(kPanelWidth, columns);
+    t->prefetch = t->b + k * kPanelWidth;
+    tile_function(rows, t->columns > kLanes ? kPanelVecs : 1)(*t);
+  }
+}
+
+}  // namespace EC_ISA
+}  // namespace edgecnn
+
+#endif  // EDGECNN_GEMM_PACKED_INL_H_
