@@ -16,6 +16,8 @@ import numpy as np
 from edgecnn.cli import preprocess_of, write_json
 from edgecnn.errors import InputError
 from edgecnn.evaluate.labelled import labelled_form
+from edgecnn.evaluate.plots import check_plot
+from edgecnn.files import check_writable
 
 if TYPE_CHECKING:
     from edgecnn.evaluate.annotations import Problem
@@ -38,19 +40,22 @@ def evaluate(options: argparse.Namespace) -> int:
     path = Path(options.dataset)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
+    check_writable(options.json)
+    if options.plot:
+        check_plot(options.plot)
     one: Any = _evaluate_classifier if labelled_form(path) else _evaluate_detector
     results: list[Any] = []
+    rows: list[dict[str, Any]] = []
+    say = _silent if options.json == "-" else print
     for backend in options.backend.split(","):
-        results.append(one(options, path, backend, not results))
-    rows = [result.to_dict() for result in results]
+        result = one(options, path, backend, not results)
+        say(f"{result.model} on {result.backend}, {path}\n{result}")
+        results.append(result)
+        rows.append(result.to_dict())
+    for result, row in zip(results[1:], rows[1:]):
+        say(_difference(results[0], result, rows[0], row))
     if options.json:
         write_json(options.json, rows[0] if len(rows) == 1 else rows)
-    if options.json != "-":
-        for result in results:
-            print(f"{result.model} on {result.backend}, {path}")
-            print(result)
-        for result, row in zip(results[1:], rows[1:]):
-            print(_difference(results[0], result, rows[0], row))
     return 0
 
 
@@ -117,6 +122,10 @@ def _evaluate_detector(options: argparse.Namespace, path: Path, backend: str, fi
         _report(result.problems, options.strict)
         _pictures(result, detector.labels, options)
     return result
+
+
+def _silent(text: str) -> None:
+    pass
 
 
 def _labels(options: argparse.Namespace) -> Any:

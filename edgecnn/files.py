@@ -6,6 +6,8 @@ import contextlib
 import os
 from typing import Union
 
+from edgecnn.errors import InputError
+
 
 def write_whole(path: str | os.PathLike[str], data: Union[bytes, memoryview]) -> None:
     """Writes a file beside its place and moves it there, so that a full disk leaves what was there before.
@@ -28,3 +30,16 @@ def write_whole(path: str | os.PathLike[str], data: Union[bytes, memoryview]) ->
             with contextlib.suppress(OSError):
                 os.unlink(draft)
         raise
+
+
+def check_writable(*files: str | os.PathLike[str] | None) -> None:
+    """Says before long work what could not be written after it; None and "-", standard output, are passed over.
+
+    Raises
+    ------
+    InputError
+        A file's folder does not exist, or it is a folder itself.
+    """
+    for file in files:
+        if file and file != "-" and (not os.path.isdir(os.path.dirname(file) or ".") or os.path.isdir(file)):
+            raise InputError(f"{file}: cannot be written: its folder does not exist, or it is one")

@@ -173,7 +173,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["eval", "lenet-digits", str(tmp_path), "--plot", str(tmp_path / "confusion.svg")]) == 0
     assert (tmp_path / "confusion.svg").read_text().startswith("<?xml")
     assert main(["eval", "lenet-digits", str(tmp_path), "--plot", str(tmp_path / "confusion.doc")]) == 1
-    assert "the plot cannot be written" in capsys.readouterr().err
+    assert "a plot is one of .png, .svg, .pdf" in capsys.readouterr().err
+    assert main(["eval", "lenet-digits", str(tmp_path), "--json", str(tmp_path / "gone" / "a.json")]) == 1
+    out, err = capsys.readouterr()
+    assert "cannot be written: its folder does not exist" in err and not out
 
 
 @pytest.mark.parametrize("resize", ["stretch", "letterbox"])

@@ -20,7 +20,7 @@ from edgecnn.classical import CLASSICAL, windows
 from edgecnn.cli import count, guarded, write_json
 from edgecnn.cli_models import find_model
 from edgecnn.errors import InputError, MissingDependency, UnsupportedOperator
-from edgecnn.files import write_whole
+from edgecnn.files import check_writable, write_whole
 from edgecnn.graph.dump import summary
 from edgecnn.graph.ir import Graph
 from edgecnn.images import open_picture
@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
 
         files = [_files(model, options.weights, options.image)[:2] for model in options.model]
         return command(files, options.board.split(","), options.threads, options.json or "")
-    _check_writable(options.json, options.csv, options.markdown, options.html)
+    check_writable(options.json, options.csv, options.markdown, options.html)
     before, events = machine.describe(), machine.throttle_events()
     say = _silent if options.json == "-" else print
     say(report.machine_line(before))
@@ -261,13 +261,6 @@ def _warn(results: list[Result]) -> None:
         if slowed or change < -SLOWED_PERCENT:
             why = f": {', '.join(slowed)}" if slowed else ""
             print(f"edgecnn-bench: {who}: {change:+.0f} % FRAMES A SECOND AT THE END{why}", file=sys.stderr)
-
-
-def _check_writable(*files: str | None) -> None:
-    """Says before the measurement what could not be written after it."""
-    for file in files:
-        if file and file != "-" and (not Path(file).parent.is_dir() or Path(file).is_dir()):
-            raise InputError(f"{file}: cannot be written: its folder does not exist, or it is one")
 
 
 def _silent(text: str) -> None:

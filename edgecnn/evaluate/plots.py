@@ -10,32 +10,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecnn.errors import InputError, MissingDependency
-from edgecnn.files import write_whole
+from edgecnn.files import check_writable, write_whole
 
 if TYPE_CHECKING:
     from edgecnn.evaluate.classification import ClassificationResult
     from edgecnn.evaluate.evaluation import Evaluation
 
+FORMATS = (".png", ".svg", ".pdf")
 MOST_CURVES = 20  # of classes; of more, those with most boxes are named, the others are grey
 MOST_NUMBERS = 30  # a confusion matrix of more classes has no numbers in it
 
 
-def new_figure(width: float, height: float, what: str = "plotting") -> Any:
+def new_figure(width: float, height: float) -> Any:
     """An empty figure of this size in inches; MissingDependency without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingDependency.for_extra("matplotlib", "plot", what) from None
+        raise MissingDependency.for_extra("matplotlib", "plot", "plotting") from None
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def check_plot(path: str | os.PathLike[str]) -> None:
+    """Says before long work why a plot could not be written after it: MissingDependency or InputError."""
+    new_figure(1, 1)
+    if Path(path).suffix.lower() not in FORMATS:
+        raise InputError(f"{path}: a plot is one of {', '.join(FORMATS)}")
+    check_writable(path)
+
+
 def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
-    """Writes a figure whole or not at all, as .png, .svg or .pdf; InputError where the suffix is of no format."""
+    """Writes a figure whole or not at all."""
     data = io.BytesIO()
-    try:
-        figure.savefig(data, format=Path(path).suffix[1:].lower() or "png", dpi=120)
-    except ValueError as error:
-        raise InputError(f"{path}: the plot cannot be written: {error}") from None
+    figure.savefig(data, format=Path(path).suffix[1:].lower(), dpi=120)
     write_whole(path, data.getvalue())
 
 

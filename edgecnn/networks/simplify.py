@@ -29,7 +29,7 @@ from edgecnn.detector import Detector
 from edgecnn.errors import InputError, MissingDependency
 from edgecnn.evaluate.annotations import AnnotatedPicture, read_annotations
 from edgecnn.evaluate.average_precision import ClassBoxes, average_precision
-from edgecnn.evaluate.plots import new_figure, save_figure
+from edgecnn.evaluate.plots import check_plot, new_figure, save_figure
 from edgecnn.graph.cost import mflop, parameters
 from edgecnn.importers import import_model
 from edgecnn.networks import yolo
@@ -97,7 +97,8 @@ def run(options: argparse.Namespace) -> int:
     """Measures, prints the table, and plots."""
     backends = options.backend.split(",")
     pictures = read_annotations(options.voc, VOC).pictures if options.voc else []
-    figure = new_figure(12, 9.5, "--plot") if options.plot else None  # found missing before minutes of measuring
+    if options.plot:
+        check_plot(options.plot)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         for variant in VARIANTS:
@@ -111,7 +112,8 @@ def run(options: argparse.Namespace) -> int:
     print(table(rows, backends))
     if pictures:
         print(f"accuracy: {len(pictures)} pictures of {options.voc}, IoU .5, every-point AP, native backend")
-    if figure is not None:
+    if options.plot:
+        figure = new_figure(12, 9.5)
         draw(figure, rows, backends)
         save_figure(figure, options.plot)
         print(f"{options.plot}: written")
