@@ -151,6 +151,25 @@ def test_coco(tmp_path: Path) -> None:
         read_annotations(tmp_path / "set.json", NAMES)
 
 
+def test_large_sets_of_problems(tmp_path: Path) -> None:
+    """What many annotations share is neither said nor looked at again for each; minutes and gigabytes if it were."""
+    picture(tmp_path / "images" / "a.png")
+    row = {"image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 4]}
+    data = {
+        "images": [{"id": 7, "file_name": "a.png", "width": "x" * 200_000, "height": 80}],
+        "categories": [{"id": 3, "name": "dog" * 50_000}],
+        "annotations": [row] * 2_000,
+    }
+    text = json.dumps(data)
+    (tmp_path / "set.json").write_text(text[:-2] + 50_000 * ",\n0" + "]}")
+    found = read_annotations(tmp_path, NAMES)
+    assert len(found.problems) == 52_000 and sum(len(p.message) for p in found.problems) < 50e6
+    assert [p.line for p in found.problems] == 2_000 * [1] + list(range(2, 50_002))
+
+    voc(tmp_path, "a", "text<object/>" * 50_000)
+    assert len(read_annotations(tmp_path, NAMES).problems) == 50_000
+
+
 def test_what_is_no_set(tmp_path: Path) -> None:
     for source, why in ((tmp_path / "none", "no such file"), (tmp_path, "no annotations found")):
         with pytest.raises(InputError, match=why):

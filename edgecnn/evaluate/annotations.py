@@ -207,7 +207,7 @@ class _Reader:
 
 
 class _Element:
-    """An XML element with its line: name, text, children."""
+    """An XML element with its line: name, text before its children, children."""
 
     __slots__ = ("children", "line", "name", "text")
 
@@ -243,7 +243,8 @@ def _parse_xml(data: bytes) -> _Element:
         stack.append(element)
 
     def text(data: str) -> None:
-        stack[-1].text += data
+        if not stack[-1].children:  # what stands between many of them would be joined in time square to their number
+            stack[-1].text += data
 
     def entity(*_: Any) -> None:
         raise ValueError("it declares entities")
@@ -364,11 +365,13 @@ def _read_coco(file: Path, pictures: Optional[Path], names: Sequence[str]) -> An
     try:
         rows = json.loads(text)
         images = {row["id"]: row for row in rows["images"]}
-        categories = {row["id"]: str(row["name"]) for row in rows["categories"]}
+        categories = {row["id"]: str(row["name"]).strip() for row in rows["categories"]}
         annotations = list(rows["annotations"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{file}: no COCO annotations (images, annotations, categories): {error!r}") from None
     reader = _Reader("COCO", names)
+    # Whatever many annotations may point to is looked at once: a set is read in time that has to do with its size.
+    numbers = {name: reader.numbers.get(name.lower()) for name in categories.values()}
     folder = pictures or _folder_of(file.parent)
     boxes: dict[Any, list[TrueBox]] = {key: [] for key in images}
     unknown: dict[str, int] = {}
@@ -376,15 +379,16 @@ def _read_coco(file: Path, pictures: Optional[Path], names: Sequence[str]) -> An
     for index, row in enumerate(annotations):
         try:
             image, name = images[row["image_id"]], categories[row["category_id"]]
-            x, y, w, h = (float(v) for v in row["bbox"])
-            size = (float(image["width"]), float(image["height"])) if "width" in image else None
+            x, y, w, h = (_number(v) for v in row["bbox"])
+            size = (_number(image["width"]), _number(image["height"])) if "width" in image else None
             crowd, ignored = bool(row.get("iscrowd", 0)), bool(row.get("ignore", 0))
-            area = float(row.get("area", w * h))
+            area = _number(row.get("area", w * h))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             message = f"annotation {index}: incomplete or of an unknown picture or category: {error!r}"
             reader.problem(file, lines.of(index), message)
             continue
-        if name.strip().lower() not in reader.numbers:
+        number = numbers[name]
+        if number is None:
             unknown[name] = unknown.get(name, 0) + 1
             continue
         corners = (x, y, x + w, y + h)
@@ -396,7 +400,7 @@ def _read_coco(file: Path, pictures: Optional[Path], names: Sequence[str]) -> An
         if not math.isfinite(area):
             reader.problem(file, lines.of(index), f"annotation {index}: its area is no finite number", "box")
             continue
-        boxes[row["image_id"]].append(TrueBox(reader.numbers[name.strip().lower()], box, ignored, crowd, area))
+        boxes[row["image_id"]].append(TrueBox(number, box, ignored, crowd, area))
     for name in sorted(unknown):
         reader.problem(file, 0, f"the model has no class {name!r} ({unknown[name]} boxes)", "class")
     for key, image in images.items():
@@ -405,29 +409,37 @@ def _read_coco(file: Path, pictures: Optional[Path], names: Sequence[str]) -> An
     return reader.found
 
 
+def _number(value: Any) -> float:
+    if isinstance(value, str) and len(value) > 100:
+        raise ValueError("no number")
+    return float(value)
+
+
 class _Lines:
     """On which line of a JSON text each element of "annotations" begins; looked for when first asked."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.starts: Optional[list[int]] = None
+        self.lines: Optional[list[int]] = None
 
     def of(self, index: int) -> int:
-        if self.starts is None:
-            self.starts = self._find()
-        return self.text.count("\n", 0, self.starts[index]) + 1 if index < len(self.starts) else 0
+        if self.lines is None:
+            self.lines = self._find()
+        return self.lines[index] if index < len(self.lines) else 0
 
     def _find(self) -> list[int]:
-        starts: list[int] = []
+        lines: list[int] = []
         opening = re.search(r'"annotations"\s*:\s*\[\s*', self.text)
         at = opening.end() if opening else len(self.text)
+        line, counted = 1, 0
         decoder, comma = json.JSONDecoder(), re.compile(r"\s*,\s*")
         while at < len(self.text) and self.text[at] != "]":
-            starts.append(at)
+            line, counted = line + self.text.count("\n", counted, at), at
+            lines.append(line)
             try:
                 _, end = decoder.raw_decode(self.text, at)
             except ValueError:  # the name stood inside of a text
                 return []
             following = comma.match(self.text, end)
             at = following.end() if following else len(self.text)
-        return starts
+        return lines
