@@ -57,6 +57,8 @@ def made_up(scale: float = 1.0, seed: int = 0, throttled: list[str] | None = Non
         "schema": SCHEMA,
         "edgecnn": "0",
         "date": "today",
+        "commit": None,
+        "versions": {"python": "3", "numpy": "2"},
         "machine": described,
         "machine_after": described,
         "models": [model],
@@ -141,12 +143,25 @@ def test_a_process_that_was_slow_as_a_whole_is_no_difference() -> None:
     assert verdict.verdict == "no difference" and verdict.low < 1 < verdict.ratio
 
 
-def test_a_slow_machine_is_said() -> None:
-    a, b = made_up(), made_up(1.2)
-    for run, rate in ((a, 100.0), (b, 80.0)):
-        run["samples"] = [{"at": 0.0, "gflops": rate}, {"at": 1.0, "gflops": None}]
-    (verdict,), remarks = compare.compare(a, b)
-    assert verdict.verdict == "slower" and "-20 % multiply-adds" in remarks[0]
+def test_noise_that_hides_a_change_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = made_up(seed=1)
+    rounds = run["models"][0]["results"][0]["rounds_ms"]
+    rounds[0] = [1.3 * ms for ms in rounds[0]]
+    (tmp_path / "a.json").write_text(json.dumps(run))
+    assert cli.main(["compare", str(tmp_path / "a.json"), str(tmp_path / "a.json")]) == 0
+    assert "no difference to be seen: noise hides up to 3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("scale", "rate", "verdict"),
+    [(1.2, 80.0, "no difference"), (1.5, 80.0, "slower"), (0.85, 120.0, "no difference"), (0.7, 120.0, "faster")],
+)
+def test_what_the_machine_did_is_not_the_models(scale: float, rate: float, verdict: str) -> None:
+    a, b = made_up(), made_up(scale)
+    for run, best in ((a, 100.0), (b, rate)):
+        run["samples"] = [{"at": 0.0, "gflops": 0.5 * best}, {"at": 1.0, "gflops": best}, {"at": 2.0, "gflops": None}]
+    (found,), remarks = compare.compare(a, b)
+    assert found.verdict == verdict and f"first run, {rate} in the second" in remarks[0]
 
 
 def test_remarks() -> None:
@@ -255,6 +270,9 @@ def test_profile(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*arguments, "--json", "-"]) == 0
     (model,) = json.loads(capsys.readouterr().out)["models"]
     layers = model["profile"]["layers"]
+    page = Page()
+    page.feed(to_html({**made_up(), "models": [model]}))
+    assert not page.open and "% of peak" in page.text and "convolutional_0" in page.text
     assert sum(layer["percent"] for layer in layers) == pytest.approx(100)
 
 

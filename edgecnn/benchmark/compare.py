@@ -4,7 +4,8 @@ A combination of model, backend and number of threads ran in bursts, of which a 
 The ratio of the medians of these, B to A, has a 95 % interval by bootstrap (Efron, 1979; processes are drawn, then
 bursts of each; seeded, so that a comparison always says the same). It is called a difference where that interval lies
 to one side of 1, and both this ratio and that of the fastest frames, which a busy neighbour disturbs least, are further
-from 1 there than the floor: two runs of the same differ by a few per cent.
+from 1 there than the floor: two runs of the same differ by a few per cent. Where the machine itself was slower in one
+run, by the multiply-adds that are timed between the rounds, no more is called a difference than goes beyond that.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from edgecnn.cli import fraction, guarded
 from edgecnn.errors import InputError
 
 FLOOR = 0.03
+NOISY_PERCENT = 10
 RESAMPLES = 2000
 
 
@@ -38,6 +40,11 @@ class Verdict:
     low: float
     high: float
     verdict: str  # "faster", "slower", "no difference"
+
+    @property
+    def hidden(self) -> float:
+        """The largest change, in percent, that the noise of these runs can hide."""
+        return 100 * (max(self.high, 1 / self.low) - 1)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,7 +64,9 @@ def _run(options: argparse.Namespace) -> int:
     width = max((len(v.name) for v in verdicts), default=0)
     for v in verdicts:
         interval = f"{v.ratio:.3f} ({v.low:.3f} to {v.high:.3f})"
-        print(f"{v.name:<{width}}  {v.a_ms:9.3f} ms -> {v.b_ms:9.3f} ms  {interval}  {v.verdict}")
+        noisy = v.verdict == "no difference" and v.hidden > NOISY_PERCENT
+        noise = f" to be seen: noise hides up to {v.hidden:.0f} %" if noisy else ""
+        print(f"{v.name:<{width}}  {v.a_ms:9.3f} ms -> {v.b_ms:9.3f} ms  {interval}  {v.verdict}{noise}")
     for remark in remarks:
         print(remark)
     if not verdicts:
@@ -94,16 +103,17 @@ def read_run(path: Path) -> dict[str, Any]:
 def compare(a: dict[str, Any], b: dict[str, Any], floor: float = FLOOR) -> tuple[list[Verdict], list[str]]:
     """Verdicts on what both runs have, and remarks on what makes them hard to compare."""
     before, after = _rounds(a), _rounds(b)
-    verdicts = [_judge(name, before[name], after[name], floor) for name in before if name in after]
+    machine = _best(a) / _best(b)
+    verdicts = [_judge(name, before[name], after[name], floor, machine) for name in before if name in after]
     remarks = [f"only in the first run: {name}" for name in before if name not in after]
     remarks += [f"only in the second run: {name}" for name in after if name not in before]
     if a["machine"]["cpu"] != b["machine"]["cpu"]:
         remarks.append(f"another machine: {a['machine']['cpu']} and {b['machine']['cpu']}")
-    rates = _yardstick(a), _yardstick(b)
-    if all(rates) and abs(rates[1] / rates[0] - 1) > floor:
+    if abs(machine - 1) > floor:
+        hidden = 100 * (max(machine, 1 / machine) - 1)
         remarks.append(
-            f"the machine itself did {100 * (rates[1] / rates[0] - 1):+.0f} % multiply-adds a second in the second run "
-            f"({rates[0]:.1f} and {rates[1]:.1f} GFLOP/s between the rounds): not all of a change is the model's"
+            f"the machine itself did {_best(a):.1f} GFLOP/s at best between the rounds of the first run, "
+            f"{_best(b):.1f} in the second: what is less than {hidden:.0f} % is not told from that"
         )
     for when, run in (("first", a), ("second", b)):
         if run.get("throttled"):
@@ -116,7 +126,7 @@ def compare(a: dict[str, Any], b: dict[str, Any], floor: float = FLOOR) -> tuple
 def _rounds(run: dict[str, Any]) -> dict[str, list[np.ndarray]]:
     """The fastest inference of each burst, by combination and process."""
     return {
-        f"{Path(model['model']).name}, {result['backend']}, {result['threads']} threads": [
+        _name(model["model"], result["backend"], result["threads"]): [
             np.array(start) for start in result["rounds_ms"] if start
         ]
         for model in run["models"]
@@ -125,13 +135,17 @@ def _rounds(run: dict[str, Any]) -> dict[str, list[np.ndarray]]:
     }
 
 
-def _yardstick(run: dict[str, Any]) -> float:
-    """The median of what the machine itself did between the rounds; 0 where that is not known."""
-    rates = [sample["gflops"] for sample in run.get("samples", ()) if sample.get("gflops")]
-    return float(np.median(rates)) if rates else 0.0
+def _name(model: str, backend: str, threads: int) -> str:
+    return f"{Path(model).name}, {backend}, {threads} {'thread' if threads == 1 else 'threads'}"
 
 
-def _judge(name: str, a: list[np.ndarray], b: list[np.ndarray], floor: float) -> Verdict:
+def _best(run: dict[str, Any]) -> float:
+    """The most multiply-adds that the machine did between the rounds, in GFLOP/s; 1 where that is not known."""
+    return max((sample["gflops"] for sample in run.get("samples", ()) if sample.get("gflops")), default=1.0)
+
+
+def _judge(name: str, a: list[np.ndarray], b: list[np.ndarray], floor: float, machine: float) -> Verdict:
+    """*machine*: how many times as much the machine itself did in the first run."""
     rng = np.random.default_rng(0)
     medians = [np.array([np.median(_draw(starts, rng)) for _ in range(RESAMPLES)]) for starts in (a, b)]
     low, high = (float(v) for v in np.percentile(medians[1] / medians[0], (2.5, 97.5)))
@@ -139,9 +153,9 @@ def _judge(name: str, a: list[np.ndarray], b: list[np.ndarray], floor: float) ->
     a_ms, b_ms = float(np.median(before)), float(np.median(after))
     ratio, of_fastest = b_ms / a_ms, float(np.min(after) / np.min(before))
     verdict = "no difference"
-    if min(ratio, of_fastest) > 1 + floor and low > 1:
+    if min(ratio, of_fastest) > (1 + floor) * max(machine, 1) and low > 1:
         verdict = "slower"
-    elif max(ratio, of_fastest) < 1 / (1 + floor) and high < 1:
+    elif max(ratio, of_fastest) < min(machine, 1) / (1 + floor) and high < 1:
         verdict = "faster"
     return Verdict(name, a_ms, b_ms, ratio, low, high, verdict)
 

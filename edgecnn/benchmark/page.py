@@ -18,7 +18,11 @@ STYLE = """
 body{font:16px/1.45 system-ui,sans-serif;margin:0 auto;max-width:56rem;padding:1rem;
 color:var(--text);background:var(--back)}
 h1{font-size:1.4rem;margin:.2rem 0}h2{font-size:1.1rem;margin:2rem 0 .3rem}p{margin:.3rem 0;color:var(--dim)}
-.bad{color:var(--bad);font-weight:600}.wide{overflow-x:auto}
+.bad{color:var(--bad);font-weight:600}
+.wide{overflow-x:auto;background:linear-gradient(to right,var(--back) 40%,transparent),
+linear-gradient(to left,var(--back) 40%,transparent) 100% 0,linear-gradient(to right,var(--line),transparent),
+linear-gradient(to left,var(--line),transparent) 100% 0;background-size:40px 100%,40px 100%,16px 100%,16px 100%;
+background-attachment:local,local,scroll,scroll;background-repeat:no-repeat}
 table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left}
@@ -37,7 +41,7 @@ def to_html(run: Mapping[str, Any]) -> str:
     """The page for a run (what ``--json`` writes)."""
     parts = [
         f"<h1>edgecnn-bench</h1><p>{escape(machine_line(run['machine']))}</p>",
-        f"<p>edgecnn {escape(run['edgecnn'])}, {escape(run['date'])}; milliseconds of the inference of one picture</p>",
+        f"<p>{escape(run['date'])}; milliseconds of the inference of one picture</p>",
     ]
     if run["throttled"]:
         why = escape(", ".join(run["throttled"]))
@@ -47,12 +51,18 @@ def to_html(run: Mapping[str, Any]) -> str:
         parts.append(f"<h2>{escape(Path(model['model']).name)}</h2><p>{escape(_about(model))}</p>")
         parts.append(_bars([row for row in rows if row["median_ms"]]))
         parts.append(_table(rows))
+        if "profile" in model:
+            parts.append(_layers(model["profile"]))
         parts += [_sustained(result) for result in model["results"] if result.get("sustained")]
         for row in rows:
             if row["error"]:
                 parts.append(f"<p>{_who(row)}: cannot run: {escape(row['error'])}</p>")
             elif not row["agrees"]:
                 parts.append(f'<p class="bad">{_who(row)}: its outputs differ from the first row\'s.</p>')
+    packages = ", ".join(f"{escape(name)} {escape(version)}" for name, version in run["versions"].items())
+    commit, _, changes = (run["commit"] or "unknown").partition("+")
+    commit = f"{commit[:12]} and {changes}" if changes else commit[:12]
+    parts.append(f"<p>edgecnn {escape(run['edgecnn'])}, commit {escape(commit)}; {packages}</p>")
     title = ", ".join(Path(model["model"]).name for model in run["models"])
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -100,6 +110,30 @@ def _bars(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def _layers(profile: Mapping[str, Any]) -> str:
+    """The layers that take time, each with a bar of its share."""
+    widest = max((layer["percent"] for layer in profile["layers"]), default=0.0) or 1.0
+    rows = []
+    for layer in profile["layers"]:
+        if layer["ms"] > 0:
+            share = 100 * layer["percent"] / widest
+            bar = f"background:linear-gradient(to right,var(--bar) {share:.0f}%,transparent {share:.0f}%)"
+            numbers = "".join(f"<td>{layer[key]:.1f}</td>" for key in ("gflops", "percent_of_peak", "gbs"))
+            rows.append(
+                f'<tr><td>{escape(layer["name"])}</td><td style="{bar}">{layer["percent"]:.1f}</td>'
+                f"<td>{layer['ms']:.3f}</td><td>{escape(layer['kernel'])}</td>{numbers}</tr>"
+            )
+    head = "".join(
+        f"<th>{name}</th>" for name in ("layer", "% of time", "ms", "kernel", "GFLOP/s", "% of peak", "GB/s")
+    )
+    threads = profile["threads"]
+    return (
+        f"<p>Layers of native, {threads} {'thread' if threads == 1 else 'threads'}; this machine reaches "
+        f"{profile['peak_gflops']:.1f} GFLOP/s in registers and streams {profile['bandwidth_gbs']:.1f} GB/s.</p>"
+        f'<div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
+    )
+
+
 def _sustained(result: Mapping[str, Any]) -> str:
     """Frames a second over time, and the temperature where it is known; red where something slowed the processor."""
     rows, found = result["sustained"], endurance(result["sustained"])
@@ -119,7 +153,7 @@ def _sustained(result: Mapping[str, Any]) -> str:
 
 def _line(rows: Sequence[Mapping[str, Any]], key: str, unit: str, low: float) -> str:
     """A curve over the seconds, on an axis that begins at *low*."""
-    left, right, top, height = 4.0, WIDTH - 64.0, 10.0, 90.0
+    left, right, top, height = 4.0, WIDTH - 84.0, 10.0, 80.0
     end = max(rows[-1]["at"], 1e-9)
     high = max(max(row[key] for row in rows), low + 1e-9)
 

@@ -129,7 +129,7 @@ def machine_line(machine: Mapping[str, Any]) -> str:
     if machine["temperature_c"] is not None:
         parts.append(f"{machine['temperature_c']:.0f} C")
     if machine["throttling"]:
-        parts.append(f"throttling: {machine['throttling']}")
+        parts.append(f"throttling so far: {machine['throttling']}")
     return ", ".join(part for part in (*parts, machine["system"]) if part)
 
 
