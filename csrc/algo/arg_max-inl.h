@@ -20,7 +20,7 @@ struct ArgMaxStep {
 
   static int64_t items(const ArgMaxParams& p) { return row_items(p.outer * strips(p), p.n * strip_width(p)); }
 
-  static size_t scratch_bytes(const ArgMaxParams&) { return 0; }
+  static uint64_t scratch_bytes(const ArgMaxParams&) { return 0; }
 
   // Whether x, met later, replaces the best so far.
   template <bool kLast>

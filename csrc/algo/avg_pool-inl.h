@@ -14,7 +14,7 @@ struct AvgPoolStep {
 
   static int64_t items(const AvgPoolParams& p) { return row_items(rows(p), row_elements(p)); }
 
-  static size_t scratch_bytes(const AvgPoolParams&) { return 0; }
+  static uint64_t scratch_bytes(const AvgPoolParams&) { return 0; }
 
   // Each row of the window is summed by itself, which keeps the rounding error of a global mean small.
   EC_INLINE static void window(const Window& w, float* y, int64_t channels, float cells) {

@@ -99,7 +99,7 @@ struct BinaryStep {
     return elements == 0 ? 0 : ceil_div(elements, item_elements(box));
   }
 
-  static size_t scratch_bytes(const BinaryParams&) { return 0; }
+  static uint64_t scratch_bytes(const BinaryParams&) { return 0; }
 
   static void run(const BinaryParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     const float* a = static_cast<const float*>(args.in[0]);

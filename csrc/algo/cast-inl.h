@@ -34,7 +34,7 @@ EC_INLINE void convert(float x, int64_t* y) {
 struct CastStep {
   static int64_t items(const CastParams& p) { return ceil_div(p.count, kItemElements); }
 
-  static size_t scratch_bytes(const CastParams&) { return 0; }
+  static uint64_t scratch_bytes(const CastParams&) { return 0; }
 
   template <class From, class To>
   static void cast(const StepArgs& args, int64_t first, int64_t last) {

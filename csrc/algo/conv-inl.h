@@ -40,7 +40,7 @@ struct ConvStep {
     const float* zeros;
     float* partial;  // sums of kMostPartial tiles, where the product is cut along K
     float* packed;   // the rows of a tile, for multiply_panels
-    size_t bytes;
+    uint64_t bytes;
   };
 
   static EC_INLINE bool merges_taps(const ConvParams& p) {
@@ -57,19 +57,19 @@ struct ConvStep {
   }
 
   static Scratch layout(const ConvParams& p, void* scratch) {
-    const size_t taps = static_cast<size_t>(p.kernel_h) * p.kernel_w;
-    const size_t zeros = static_cast<size_t>(p.in_c) * (merges_taps(p) ? p.kernel_w : 1) + kLanes;
+    const uint64_t taps = static_cast<uint64_t>(p.kernel_h) * p.kernel_w;
+    const uint64_t zeros = static_cast<uint64_t>(p.in_c) * (merges_taps(p) ? p.kernel_w : 1) + kLanes;
     char* base = static_cast<char*>(scratch);
-    size_t at = 0;
-    const auto take = [&](size_t bytes) {
+    uint64_t at = 0;
+    const auto take = [&](uint64_t bytes) {
       char* block = base + at;
-      at += static_cast<size_t>(round_up(static_cast<int64_t>(bytes), kAlignment));
+      at += static_cast<uint64_t>(round_up(static_cast<int64_t>(bytes), kAlignment));
       return block;
     };
     Scratch s;
     s.zeros = reinterpret_cast<const float*>(take(zeros * sizeof(float)));
     s.inside_runs = reinterpret_cast<Run*>(take(taps * sizeof(Run)));
-    s.row_runs = reinterpret_cast<Run*>(take(p.kernel_h * sizeof(Run)));
+    s.row_runs = reinterpret_cast<Run*>(take(uint64_t{sizeof(Run)} * p.kernel_h));
     s.tap_runs = reinterpret_cast<Run*>(take(taps * sizeof(Run)));
     s.table = reinterpret_cast<const float**>(take(taps * kTileRows * sizeof(float*)));
     s.partial =
@@ -92,7 +92,7 @@ struct ConvStep {
     return tiles >= kManyTiles ? ceil_div(tiles, tiles_per_item(tiles)) : tiles * panel_count(p);
   }
 
-  static size_t scratch_bytes(const ConvParams& p) { return layout(p, nullptr).bytes; }
+  static uint64_t scratch_bytes(const ConvParams& p) { return layout(p, nullptr).bytes; }
 
   static void run(const ConvParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     Worker w(p, args);

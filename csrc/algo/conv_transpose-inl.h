@@ -16,13 +16,13 @@ struct ConvTransposeStep {
     float* zeros;
     Run* runs;            // taps of the phase
     const float** table;  // [taps][kTileRows]
-    size_t bytes;
+    uint64_t bytes;
   };
 
   static Scratch layout(const ConvTransposeParams& p, void* scratch) {
-    const size_t taps = static_cast<size_t>(p.kernel_h) * p.kernel_w;
-    const size_t zeros = round_up((int64_t{p.in_c} + kLanes) * sizeof(float), kAlignment);
-    const size_t runs = round_up(taps * sizeof(Run), kAlignment);
+    const uint64_t taps = static_cast<uint64_t>(p.kernel_h) * p.kernel_w;
+    const uint64_t zeros = round_up((int64_t{p.in_c} + kLanes) * sizeof(float), kAlignment);
+    const uint64_t runs = round_up(taps * sizeof(Run), kAlignment);
     char* base = static_cast<char*>(scratch);
     return {reinterpret_cast<float*>(base), reinterpret_cast<Run*>(base + zeros),
             reinterpret_cast<const float**>(base + zeros + runs),
@@ -33,7 +33,7 @@ struct ConvTransposeStep {
   static int64_t items(const ConvTransposeParams& p) {
     return int64_t{p.batch} * p.out_h * Panels::groups_to_count(p.out_c / p.groups, p.groups);
   }
-  static size_t scratch_bytes(const ConvTransposeParams& p) { return layout(p, nullptr).bytes; }
+  static uint64_t scratch_bytes(const ConvTransposeParams& p) { return layout(p, nullptr).bytes; }
 
   static void run(const ConvTransposeParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     const Scratch s = layout(p, args.scratch);

@@ -82,7 +82,7 @@ struct CopyStep {
     return row_items(l.units(), l.tile_row * l.tile_across);
   }
 
-  static size_t scratch_bytes(const CopyParams&) { return 0; }
+  static uint64_t scratch_bytes(const CopyParams&) { return 0; }
 
   static void run(const CopyParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     const Plan l = plan(p);

@@ -19,7 +19,7 @@ namespace EC_ISA {
 struct DwConvStep {
   // Bands or rows of the output by parts of the channels.
   static int64_t items(const DwConvParams& p) { return heights(p) * parts(p); }
-  static size_t scratch_bytes(const DwConvParams&) { return 0; }
+  static uint64_t scratch_bytes(const DwConvParams&) { return 0; }
 
   static void run(const DwConvParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     if (DwBand::can(p)) {

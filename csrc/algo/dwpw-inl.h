@@ -46,8 +46,8 @@ struct DwPwStep {
     return kRows * Blocks(p).start(1) * stride_for(p.channels);
   }
   // A block, and a tile of it for the pointwise layer.
-  static size_t scratch_bytes(const DwPwParams& p) {
-    return static_cast<size_t>(block_floats(p) + packed_floats(p.channels)) * sizeof(float);
+  static uint64_t scratch_bytes(const DwPwParams& p) {
+    return static_cast<uint64_t>(block_floats(p) + packed_floats(p.channels)) * sizeof(float);
   }
 
   static void run(const DwPwParams& p, const StepArgs& args, int64_t begin, int64_t end) {

@@ -92,15 +92,15 @@ struct FirstConvStep {
     float* strips;     // [rows][in_c][stride_w][phase]
     float* tile;       // what a tile puts aside
     float* ring;       // kWindows: the last pool_kernel_h rows of the convolution
-    size_t bytes;
+    uint64_t bytes;
   };
 
   static Scratch layout(const FirstConvParams& p, const Shape& shape, void* scratch) {
     char* base = static_cast<char*>(scratch);
-    size_t at = 0;
+    uint64_t at = 0;
     const auto take = [&](int64_t floats) {
       char* block = base + at;
-      at += static_cast<size_t>(round_up(floats * 4, kAlignment));
+      at += static_cast<uint64_t>(round_up(floats * 4, kAlignment));
       return block;
     };
     Scratch s;
@@ -120,7 +120,7 @@ struct FirstConvStep {
     return ceil_div(int64_t{p.batch} * p.pooled_h, Shape(p).item_rows);
   }
 
-  static size_t scratch_bytes(const FirstConvParams& p) { return layout(p, Shape(p), nullptr).bytes; }
+  static uint64_t scratch_bytes(const FirstConvParams& p) { return layout(p, Shape(p), nullptr).bytes; }
 
   static void run(const FirstConvParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     Worker w(p, args);

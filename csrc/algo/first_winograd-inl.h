@@ -63,15 +63,15 @@ struct FirstWinogradStep {
     float* ring;
     float* inputs;
     float* half;
-    size_t bytes;
+    uint64_t bytes;
   };
 
   static Scratch layout(const FirstWinogradParams& p, const Shape& shape, void* scratch) {
     char* base = static_cast<char*>(scratch);
-    size_t at = 0;
+    uint64_t at = 0;
     const auto take = [&](int64_t floats) {
       char* block = base + at;
-      at += static_cast<size_t>(round_up(floats * 4, kAlignment));
+      at += static_cast<uint64_t>(round_up(floats * 4, kAlignment));
       return reinterpret_cast<float*>(block);
     };
     Scratch s;
@@ -89,7 +89,7 @@ struct FirstWinogradStep {
     return ceil_div(shape.bands, shape.item_bands);
   }
 
-  static size_t scratch_bytes(const FirstWinogradParams& p) { return layout(p, Shape(p), nullptr).bytes; }
+  static uint64_t scratch_bytes(const FirstWinogradParams& p) { return layout(p, Shape(p), nullptr).bytes; }
 
   static void run(const FirstWinogradParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     Worker w(p, args);

@@ -30,8 +30,8 @@ struct LrnStep {
   static int64_t items(const LrnParams& p) { return row_items(p.pixels, p.channels); }
 
   // The squares of one pixel with zeros around them.
-  static size_t scratch_bytes(const LrnParams& p) {
-    return static_cast<size_t>(before(p) + p.channels + after(p) + kLanes) * sizeof(float);
+  static uint64_t scratch_bytes(const LrnParams& p) {
+    return static_cast<uint64_t>(before(p) + p.channels + after(p) + kLanes) * sizeof(float);
   }
 
   template <class Power>

@@ -16,8 +16,8 @@ struct MatMulStep {
   static int64_t items(const MatMulParams& p) {
     return int64_t{p.batch} * ceil_div(p.n, kPanelWidth) * ceil_div(p.m, kRows);
   }
-  static size_t scratch_bytes(const MatMulParams& p) {
-    return (static_cast<size_t>(smaller(p.k, kDepth)) + 1 + kRows) * kPanelWidth * sizeof(float);
+  static uint64_t scratch_bytes(const MatMulParams& p) {
+    return (static_cast<uint64_t>(smaller(p.k, kDepth)) + 1 + kRows) * kPanelWidth * sizeof(float);
   }
 
   static void run(const MatMulParams& p, const StepArgs& args, int64_t begin, int64_t end) {

@@ -15,7 +15,7 @@ struct MaxPoolStep {
 
   static int64_t items(const MaxPoolParams& p) { return row_items(rows(p), row_elements(p)); }
 
-  static size_t scratch_bytes(const MaxPoolParams&) { return 0; }
+  static uint64_t scratch_bytes(const MaxPoolParams&) { return 0; }
 
   // A window of kRows x kColumns cells, or where these are 0 of as many as it has.
   template <int kRows, int kColumns>

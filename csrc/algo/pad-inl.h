@@ -34,7 +34,7 @@ struct PadStep {
     return l.row * l.inner == 0 ? 0 : row_items(l.rows, l.row * l.inner);
   }
 
-  static size_t scratch_bytes(const PadParams&) { return 0; }
+  static uint64_t scratch_bytes(const PadParams&) { return 0; }
 
   // Which of n elements stands at position i (negative: before the first), or -1 for the constant.
   EC_INLINE static int64_t source(PadMode mode, int64_t i, int64_t n) {

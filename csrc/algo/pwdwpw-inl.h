@@ -18,8 +18,8 @@ struct PwDwPwStep {
   static constexpr int kRows = DwPwStep::kRows;
 
   static int64_t items(const PwDwPwParams& p) { return p.batch * DwPwStep::bands(behind(p)); }
-  static size_t scratch_bytes(const PwDwPwParams& p) {
-    return static_cast<size_t>(ring_floats(p) + packed_floats(p.in_c)) * sizeof(float) +
+  static uint64_t scratch_bytes(const PwDwPwParams& p) {
+    return static_cast<uint64_t>(ring_floats(p) + packed_floats(p.in_c)) * sizeof(float) +
            DwPwStep::scratch_bytes(behind(p));
   }
   static void run(const PwDwPwParams& p, const StepArgs& args, int64_t begin, int64_t end) {

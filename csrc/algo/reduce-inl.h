@@ -51,7 +51,7 @@ struct ReduceStep {
     return row_items(p.outer * strips(p), p.n * kStrip);
   }
 
-  static size_t scratch_bytes(const ReduceParams&) { return 0; }
+  static uint64_t scratch_bytes(const ReduceParams&) { return 0; }
 
   static void run(const ReduceParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     const float* x = static_cast<const float*>(args.in[0]);

@@ -86,7 +86,9 @@ struct ResizeStep {
 
   static int64_t items(const ResizeParams& p) { return row_items(rows(p), row_elements(p)); }
 
-  static size_t scratch_bytes(const ResizeParams& p) { return static_cast<size_t>(p.out_w) * sizeof(Source); }
+  static uint64_t scratch_bytes(const ResizeParams& p) {
+    return static_cast<uint64_t>(p.out_w) * sizeof(Source);
+  }
 
   static void run(const ResizeParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     const float* x = static_cast<const float*>(args.in[0]);

@@ -8,10 +8,10 @@
 // An algorithm is a struct <Name>Step in algo/<name>-inl.h, compiled once per instruction set inside
 // namespace edgecnn::EC_ISA (see targets/), with three static functions:
 //
-//   int64_t items(const P& p)            number of independent work items; the executor splits [0, items)
-//   over threads size_t scratch_bytes(const P& p)     scratch a thread needs, 0 if none; given 64-byte
-//   aligned, contents undefined void run(const P& p, const StepArgs& args, int64_t begin, int64_t end)   does
-//   items [begin, end)
+// - int64_t items(const P& p): number of independent work items; the executor splits [0, items) over threads.
+// - uint64_t scratch_bytes(const P& p): scratch a thread needs, 0 if none; given 64-byte aligned, contents
+// undefined.
+// - void run(const P& p, const StepArgs& args, int64_t begin, int64_t end): does items [begin, end).
 //
 // Contract of run(): no allocation, no locks, no exceptions, no I/O. An item writes only its own part of the
 // outputs, and the value of each output element does not depend on how [0, items) was split (results are

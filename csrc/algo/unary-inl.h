@@ -30,7 +30,7 @@ struct UnaryStep {
     return p.columns == 0 ? 0 : row_items(p.rows, p.columns);
   }
 
-  static size_t scratch_bytes(const UnaryParams&) { return 0; }
+  static uint64_t scratch_bytes(const UnaryParams&) { return 0; }
 
   static void run(const UnaryParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     const float* x = static_cast<const float*>(args.in[0]);

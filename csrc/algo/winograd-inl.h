@@ -105,15 +105,15 @@ struct WinogradStep {
     float* inputs;    // [groups of the block][cuts][36][kTileRows * cut], frequencies input_step apart
     float* products;  // [groups of the block][panels of the slice][36][kTileRows][panel]
     const float** rows;
-    size_t bytes;
+    uint64_t bytes;
   };
 
   static Scratch layout(const Shape& shape, void* scratch) {
     char* base = static_cast<char*>(scratch);
-    size_t at = 0;
+    uint64_t at = 0;
     const auto take = [&](int64_t bytes) {
       char* block = base + at;
-      at += static_cast<size_t>(round_up(bytes, kAlignment));
+      at += static_cast<uint64_t>(round_up(bytes, kAlignment));
       return block;
     };
     const auto take_floats = [&](int64_t count) {
@@ -135,7 +135,7 @@ struct WinogradStep {
     return shape.blocks.tiles * shape.slices;
   }
 
-  static size_t scratch_bytes(const WinogradParams& p) { return layout(Shape(p), nullptr).bytes; }
+  static uint64_t scratch_bytes(const WinogradParams& p) { return layout(Shape(p), nullptr).bytes; }
 
   static void run(const WinogradParams& p, const StepArgs& args, int64_t begin, int64_t end) {
     Worker w(p, args);

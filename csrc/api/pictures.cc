@@ -12,6 +12,7 @@ namespace edgecnn {
 namespace {
 
 constexpr int64_t kMaxSide = 1 << 20;
+constexpr int64_t kMaxPixels = 1 << 28;  // three bytes of each are less than 2^32
 constexpr int64_t kMaxClasses = 1 << 20;
 
 // How the one input takes pictures; an empty string, or why it does not.
@@ -168,6 +169,7 @@ const char* check_image(const ecnn_image& image) {
   if (image.width < 1 || image.height < 1 || image.width > kMaxSide || image.height > kMaxSide) {
     return "a picture has 1 to 1048576 pixels a side";
   }
+  if (int64_t{image.width} * image.height > kMaxPixels) return "a picture has at most 2^28 pixels";
   if (image.format < ECNN_GREY || image.format > ECNN_YUYV) return "an unknown pixel format";
   if (std::abs(static_cast<int64_t>(luma_stride(image))) < row_bytes(image)) {
     return "the stride is less than a row of pixels";

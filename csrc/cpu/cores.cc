@@ -29,6 +29,8 @@ constexpr CoreDesign kDesigns[] = {
      "Cortex-A53",
      CoreClass::kInOrder,
      {32 * KiB, 128 * KiB}},  // Pi 3, Zero 2 W: 512 KiB for four
+    {kArm, 0xC07, "Cortex-A7", CoreClass::kInOrder, {32 * KiB, 128 * KiB}},  // Pi 2
+    {kArm, 0xC0F, "Cortex-A15", CoreClass::kOutOfOrder, {32 * KiB, 256 * KiB}},
     {kArm, 0xD04, "Cortex-A35", CoreClass::kInOrder, {32 * KiB, 128 * KiB}},
     {kArm, 0xD05, "Cortex-A55", CoreClass::kInOrder, {32 * KiB, 128 * KiB}},
     {kArm,

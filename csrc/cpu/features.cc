@@ -2,6 +2,10 @@
 
 #include <cstring>
 
+#if defined(__arm__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
 namespace edgecnn {
 
 bool cpu_supports([[maybe_unused]] const Target& target) {
@@ -15,6 +19,11 @@ bool cpu_supports([[maybe_unused]] const Target& target) {
   }
   if (std::strcmp(target.name, "x86-avx2") == 0) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  }
+#elif defined(__arm__) && defined(__linux__)
+  if (std::strcmp(target.name, "armv7") == 0) {
+    constexpr unsigned long kNeon = 1ul << 12, kVfp4 = 1ul << 16;
+    return (getauxval(AT_HWCAP) & (kNeon | kVfp4)) == (kNeon | kVfp4);
   }
 #endif
   // "armv8" is the base of every aarch64 CPU, "portable" that of the architecture.

@@ -18,6 +18,10 @@ double fma_chains(int64_t rounds, float* result);
 namespace neon {
 double fma_chains(int64_t rounds, float* result);
 }
+#elif defined(__arm__)
+namespace neon32 {
+double fma_chains(int64_t rounds, float* result);
+}
 #endif
 namespace portable {
 double fma_chains(int64_t rounds, float* result);
@@ -60,6 +64,8 @@ FmaChains fma_chains_of(const char* target) {
     {"x86-avx2", avx2::fma_chains},
 #elif defined(__aarch64__)
     {"armv8", neon::fma_chains},
+#elif defined(__arm__)
+    {"armv7", neon32::fma_chains},
 #endif
     {"portable", portable::fma_chains},
   };

@@ -13,7 +13,7 @@
 //    each of MR pixels   | acc[0] | acc[0] |   AVX-512  12 x 2 accumulators, 2 of B, 1 broadcast
 //      p[0][k] --------> |  [0]   |  [1]   |   AVX2      6 x 2 accumulators, 2 of B, 1 broadcast
 //      p[1][k]           +--------+--------+   NEON      8 x 2 accumulators, 4 of B, 8 of A (four k each)
-//      ...               |  ...   |  ...   |   portable  4 x 2 accumulators, 2 of B, 1 broadcast
+//      ...               |  ...   |  ...   |   NEON, 32 bit: 6 x 2, as AVX2;  portable: 4 x 2, as AVX2
 //      p[MR-1][k]        +--------+--------+
 //
 // Every element of C is one chain of fma over k in ascending order, whichever MR, NV and cutting into runs
@@ -31,6 +31,8 @@ namespace EC_ISA {
 
 #if defined(EC_HAS_FMA_LANE)
 constexpr int kTileRows = 8;
+#elif defined(EC_TILE_ROWS)
+constexpr int kTileRows = EC_TILE_ROWS;
 #else
 constexpr int kTileRows = kLanes == 16 ? 12 : kLanes == 8 ? 6 : 4;
 #endif
@@ -39,8 +41,8 @@ constexpr int kPanelWidth = kPanelVecs * kLanes;
 
 // `a`: elements from the pixel pointers to the run's first float; `b`: row of the panel it begins with.
 struct Run {
-  ptrdiff_t a;
-  ptrdiff_t b;
+  int64_t a;
+  int64_t b;
 };
 
 enum class ActMode { kNone, kClamp, kLeaky, kOther };

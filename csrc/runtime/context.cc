@@ -13,7 +13,7 @@ namespace {
 // Steps of fewer operations are not worth waking a thread for.
 constexpr uint64_t kMinParallelWork = 30000;
 
-size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+uint64_t aligned(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 struct Job {
   const Program::Step* step;
@@ -49,10 +49,10 @@ Context::Context(const Program& program, int threads, const Allocator& allocator
     : program_(program),
       caches_(host_cache_sizes()),
       threads_(std::max(1, threads)),
-      scratch_stride_(aligned(program.scratch_bytes())),
+      scratch_stride_(static_cast<size_t>(aligned(program.scratch_bytes()))),  // below kMaxMemory
       parallel_(parallel),
       arena_(program.arena_bytes(), allocator),
-      scratch_(scratch_stride_ * static_cast<size_t>(threads_), allocator),
+      scratch_(uint64_t{scratch_stride_} * static_cast<uint64_t>(threads_), allocator),
       pool_(parallel.run ? 1 : threads_) {
   args_.reserve(program.steps().size());
   for (const Program::Step& step : program.steps()) {

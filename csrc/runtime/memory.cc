@@ -12,9 +12,9 @@
 namespace edgecnn {
 
 // Zero, so that nothing another model computed can be seen through a new arena.
-Block::Block(size_t bytes, const Allocator& allocator) : allocator_(allocator) {
+Block::Block(uint64_t bytes, const Allocator& allocator) : allocator_(allocator) {
   if (bytes > std::numeric_limits<size_t>::max() - kTailBytes - kAlignment) throw std::bad_alloc();
-  const size_t room = bytes + kTailBytes + kAlignment;
+  const size_t room = static_cast<size_t>(bytes) + kTailBytes + kAlignment;
   memory_ =
       allocator_.allocate ? allocator_.allocate(allocator_.user, room, kAlignment) : std::calloc(room, 1);
   if (!memory_) throw std::bad_alloc();

@@ -3,6 +3,7 @@
 #define EDGECNN_RUNTIME_MEMORY_H_
 
 #include <cstddef>
+#include <cstdint>
 
 namespace edgecnn {
 
@@ -18,7 +19,7 @@ struct Allocator {
 class Block {
  public:
   Block() = default;
-  explicit Block(size_t bytes, const Allocator& allocator = {});
+  explicit Block(uint64_t bytes, const Allocator& allocator = {});
   ~Block();
   Block(Block&& other) noexcept;
   Block& operator=(Block&& other) noexcept;

@@ -223,7 +223,7 @@ std::string Program::open(const void* bytes, size_t size, Program* program, bool
     if (const char* wrong = validate_step(kernel->kind, params, sizes)) {
       return step_error(i, std::string(kernel->name) + ": " + wrong);
     }
-    const size_t scratch = kernel->scratch_bytes(params);
+    const uint64_t scratch = kernel->scratch_bytes(params);
     if (scratch > most_memory - memory) return step_error(i, "asks for too much scratch memory");
     p.scratch_bytes_ = std::max(p.scratch_bytes_, scratch);
     p.steps_.push_back({kernel, params, &r, kernel->items(params), scratch});

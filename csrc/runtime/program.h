@@ -83,7 +83,7 @@ class Program {
     const void* params;
     const StepRecord* record;
     int64_t items;
-    size_t scratch_bytes;
+    uint64_t scratch_bytes;
   };
 
   // Checks `bytes` (64-byte aligned, alive as long as the program) and fills `program`. Returns an empty
@@ -98,7 +98,7 @@ class Program {
   const char* constants() const { return constants_; }
   uint64_t arena_bytes() const { return header_->arena_bytes; }
   uint64_t constants_bytes() const { return header_->constants_bytes; }
-  size_t scratch_bytes() const { return scratch_bytes_; }
+  uint64_t scratch_bytes() const { return scratch_bytes_; }
   int input_count() const { return static_cast<int>(header_->input_count); }
   int output_count() const { return static_cast<int>(header_->output_count); }
   uint64_t input_bytes(int i) const { return io_[i].bytes; }
@@ -112,7 +112,7 @@ class Program {
   const char* metadata_ = nullptr;
   const Target* target_ = nullptr;
   std::vector<Step> steps_;
-  size_t scratch_bytes_ = 0;
+  uint64_t scratch_bytes_ = 0;
 };
 
 // CRC-32 as in zlib.

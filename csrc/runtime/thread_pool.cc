@@ -31,7 +31,7 @@ constexpr uint64_t pack(uint32_t job, int64_t begin, int64_t end) {
 inline void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) || defined(__arm__)
   asm volatile("yield");
 #endif
 }

@@ -32,7 +32,7 @@ namespace EC_ISA {
 template <class Params, class Step>
 struct Erased {
   static int64_t items(const void* p) { return Step::items(*static_cast<const Params*>(p)); }
-  static size_t scratch_bytes(const void* p) { return Step::scratch_bytes(*static_cast<const Params*>(p)); }
+  static uint64_t scratch_bytes(const void* p) { return Step::scratch_bytes(*static_cast<const Params*>(p)); }
   static void run(const void* p, const StepArgs& args, int64_t begin, int64_t end) {
     Step::run(*static_cast<const Params*>(p), args, begin, end);
   }

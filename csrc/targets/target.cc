@@ -8,6 +8,8 @@ namespace edgecnn {
 extern const Target kTarget_avx512, kTarget_avx2;
 #elif defined(__aarch64__)
 extern const Target kTarget_neon;
+#elif defined(__arm__)
+extern const Target kTarget_neon32;
 #endif
 extern const Target kTarget_portable;
 
@@ -18,6 +20,8 @@ const Target* const* compiled_targets(int* count) {
     &kTarget_avx2,
 #elif defined(__aarch64__)
     &kTarget_neon,
+#elif defined(__arm__)
+    &kTarget_neon32,
 #endif
     &kTarget_portable
   };

@@ -10,7 +10,7 @@ struct StepKernel {
   StepKind kind;
   const char* name;
   int64_t (*items)(const void* params);
-  size_t (*scratch_bytes)(const void* params);
+  uint64_t (*scratch_bytes)(const void* params);
   void (*run)(const void* params, const StepArgs& args, int64_t begin, int64_t end);
 };
 

@@ -279,6 +279,9 @@ void test_pictures(const char* detector, const char* classifier) {
   image.height = 1 << 30;
   CHECK_ERROR(status(image), ECNN_ERROR_ARGUMENT, "pixels a side");
   image = good;
+  image.width = image.height = 1 << 20;
+  CHECK_ERROR(status(image), ECNN_ERROR_ARGUMENT, "at most 2^28 pixels");
+  image = good;
   image.data = nullptr;
   CHECK_ERROR(status(image), ECNN_ERROR_ARGUMENT, "without data");
   image = good;

@@ -9,7 +9,7 @@ Winograd's F(4x4, 3x3) does 36 multiply-adds for a 4x4 tile of results instead o
 products of every tile and channel, computes whole tiles where the picture ends within one, and reads four times the
 weights; its products also are shallower. The constants are fits to the measured times of all 3x3 layers of ResNet-18,
 GoogLeNet, Tiny-YOLOv3 and VGG-16 on one thread (x86), and to the modelled cycles of those of YOLO-LITE on the
-Cortex-A53 and A72 (armv8), each relative to the matrix product of the same layer; "portable" goes with the latter.
+Cortex-A53 and A72 (armv8), each relative to the matrix product of the same layer; "armv7" and "portable" go with these.
 
 The kernel for first layers reads up to four channels as they lie, NHWC or NCHW, and takes the maximum behind it
 whatever its window. It does the same multiply-adds as the matrix product without its pointers, on tiles of neighbouring
@@ -58,6 +58,7 @@ WINOGRAD = {
     "x86-avx512": WinogradCost(1.42, 400, 140, 13.5, 21, 64 << 20),
     "x86-avx2": WinogradCost(1.02, 675, 340, 7.6, 10.6, 64 << 20),
     "armv8": WinogradCost(1.2, 300, 300, 4, 4, 160 << 20),
+    "armv7": WinogradCost(1.2, 300, 300, 4, 4, 64 << 20),
     "portable": WinogradCost(1.2, 300, 300, 4, 4, 64 << 20),
 }
 # Transformed weights of more bytes come from beyond the second-level cache in each frame.

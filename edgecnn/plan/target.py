@@ -25,6 +25,7 @@ TARGETS: dict[str, Target] = {
         Target("x86-avx512", lanes=16, mr=12, nr=32),
         Target("x86-avx2", lanes=8, mr=6, nr=16),
         Target("armv8", lanes=4, mr=8, nr=8),
+        Target("armv7", lanes=4, mr=6, nr=8),
         Target("portable", lanes=4, mr=4, nr=8),
     )
 }
