@@ -20,9 +20,10 @@ from edgecnn.evaluate.plots import check_plot
 from edgecnn.files import check_writable
 
 if TYPE_CHECKING:
-    from edgecnn.evaluate.annotations import Problem
+    from edgecnn.evaluate.annotations import AnnotatedSet, Problem
     from edgecnn.evaluate.classification import ClassificationResult
     from edgecnn.evaluate.evaluation import Evaluation
+    from edgecnn.evaluate.labelled import LabelledSet
 
 MOST_BOXES = 10_000
 PROBLEMS_SHOWN = 20
@@ -45,10 +46,11 @@ def evaluate(options: argparse.Namespace) -> int:
         check_plot(options.plot)
     one: Any = _evaluate_classifier if labelled_form(path) else _evaluate_detector
     results: list[Any] = []
+    read: list[Any] = []  # the set, once the first backend has told the classes
     rows: list[dict[str, Any]] = []
     say = _silent if options.json == "-" else print
     for backend in options.backend.split(","):
-        result = one(options, path, backend, not results)
+        result = one(options, path, backend, read)
         say(f"{result.model} on {result.backend}, {path}\n{result}")
         results.append(result)
         rows.append(result.to_dict())
@@ -59,7 +61,9 @@ def evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _evaluate_classifier(options: argparse.Namespace, path: Path, backend: str, first: bool) -> ClassificationResult:
+def _evaluate_classifier(
+    options: argparse.Namespace, path: Path, backend: str, read: list[LabelledSet]
+) -> ClassificationResult:
     from edgecnn.classifier import Classifier
     from edgecnn.evaluate.classification import evaluate_classifier
     from edgecnn.evaluate.labelled import read_labelled
@@ -75,10 +79,11 @@ def _evaluate_classifier(options: argparse.Namespace, path: Path, backend: str, 
         preprocess=preprocess_of(options),
     ) as classifier:
         names = classifier.labels or [str(i) for i in range(classifier.predictor.outputs[0].shape[-1])]
-        pictures = read_labelled(path, names, options.images)
+        first = not read
         if first:
-            _report(pictures.problems, options.strict)
-        result = evaluate_classifier(classifier, pictures.pictures[: options.first], _progress())
+            read.append(read_labelled(path, names, options.images))
+            _report(read[0].problems, options.strict)
+        result = evaluate_classifier(classifier, read[0].pictures[: options.first], _progress())
     if first:
         _report(result.problems, options.strict)
         if options.plot:
@@ -93,9 +98,8 @@ def _evaluate_classifier(options: argparse.Namespace, path: Path, backend: str, 
     return result
 
 
-def _evaluate_detector(options: argparse.Namespace, path: Path, backend: str, first: bool) -> Evaluation:
+def _evaluate_detector(options: argparse.Namespace, path: Path, backend: str, read: list[AnnotatedSet]) -> Evaluation:
     from edgecnn.detector import Detector
-    from edgecnn.evaluate.annotations import read_annotations
     from edgecnn.evaluate.evaluation import evaluate_detector
     from edgecnn.evaluate.pillow import PillowDetector
 
@@ -113,15 +117,27 @@ def _evaluate_detector(options: argparse.Namespace, path: Path, backend: str, fi
     ) as detector:
         if not detector.labels:
             raise InputError(f"{options.model} does not name its classes: give --labels voc, coco or a file")
-        pictures = read_annotations(path, detector.labels, options.images)
+        first = not read
         if first:
-            _report(pictures.problems, options.strict)
-        pictures.pictures = pictures.pictures[: options.first]
-        result = evaluate_detector(detector, pictures, _progress())
+            read.append(_annotations(options, path, detector.labels))
+        result = evaluate_detector(detector, read[0], _progress())
     if first:
         _report(result.problems, options.strict)
         _pictures(result, detector.labels, options)
     return result
+
+
+def _annotations(options: argparse.Namespace, path: Path, names: Sequence[str]) -> AnnotatedSet:
+    """The annotated set; its problems are told."""
+    from edgecnn.evaluate.annotations import read_annotations
+
+    pictures = read_annotations(path, names, options.images)
+    _report(pictures.problems, options.strict)
+    if not any(one.boxes for one in pictures.pictures) and any(p.kind == "class" for p in pictures.problems):
+        known = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+        raise InputError(f"{path}: no box of a class that the model knows; it knows {known}")
+    pictures.pictures = pictures.pictures[: options.first]
+    return pictures
 
 
 def _silent(text: str) -> None:

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.boxes import nms
+from edgecnn.graph.ir import TensorSpec
 from edgecnn.graph.metadata import YoloHead
 from edgecnn.yolo.anchors import kmeans_anchors, shape_iou
 from edgecnn.yolo.decode import decode
+from edgecnn.yolo.decoder import Decoder
 from edgecnn.yolo.encode import encode, raw_map
 from edgecnn.yolo.letterbox import boxes_to_source, place
 
@@ -40,8 +42,14 @@ def in_order(boxes: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def decoded(head: YoloHead, targets: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    boxes, scores, classes = decode([head], [raw_map(head, targets)[None]], size, 0.5)
+    """By the meaning of decoding and by what `Detector` runs, which must agree."""
+    raw = raw_map(head, targets)[None]
+    boxes, scores, classes = decode([head], [raw], size, 0.5)
     np.testing.assert_allclose(scores, 1, atol=1e-4)
+    production = Decoder([head], [TensorSpec(head.output, raw.shape)], size, "net")
+    found, _, found_classes = production({head.output: raw.astype(np.float32)}, 0.5)
+    for one, other in zip(in_order(boxes, classes), in_order(found, found_classes)):
+        np.testing.assert_allclose(one, other, atol=1e-4)
     return boxes, classes
 
 

@@ -245,6 +245,12 @@ def test_pictures_without_annotations_and_such_that_cannot_be_read(
     assert file.exists()
 
 
+def test_a_set_of_other_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    voc(tmp_path, "a", OBJECT.format("sheep", "", 1, 1, 90, 70))
+    assert main(["eval", "digits", str(tmp_path)]) == 1
+    assert "no box of a class that the model knows; it knows 0, 1, 2, 3, 4, 5, 6, 7, ..." in capsys.readouterr().err
+
+
 def test_names_that_coco_and_voc_differ_in(tmp_path: Path) -> None:
     voc(tmp_path, "a", OBJECT.format("couch", "", 1, 1, 9, 9), OBJECT.format("tvmonitor", "", 1, 1, 9, 9))
     boxes = read_annotations(tmp_path, ("tv", "sofa")).pictures[0].boxes
