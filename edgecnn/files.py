@@ -38,8 +38,19 @@ def check_writable(*files: str | os.PathLike[str] | None) -> None:
     Raises
     ------
     InputError
-        A file's folder does not exist, or it is a folder itself.
+        A file's folder does not exist or lets nothing be written, or it is a folder itself.
     """
     for file in files:
-        if file and file != "-" and (not os.path.isdir(os.path.dirname(file) or ".") or os.path.isdir(file)):
+        if not file or file == "-":
+            continue
+        if not os.path.isdir(os.path.dirname(file) or ".") or os.path.isdir(file):
             raise InputError(f"{file}: cannot be written: its folder does not exist, or it is one")
+        if os.path.exists(file) and not os.path.isfile(file):
+            continue  # a device or a pipe
+        draft = f"{os.fspath(file)}.{os.getpid()}.part"
+        try:
+            with open(draft, "wb"):
+                pass
+            os.unlink(draft)
+        except OSError as error:
+            raise InputError(f"{file}: cannot be written: {error.strerror}") from None

@@ -201,7 +201,10 @@ def test_a_run_of_another_version(schema: int | None, tmp_path: Path, capsys: py
     (tmp_path / "other.json").write_text(json.dumps(run))
     assert cli.main(["compare", str(tmp_path / "other.json"), str(tmp_path / "other.json")]) == 1
     message = capsys.readouterr().err
-    assert f"written by edgecnn 9.9 in version {schema} of the format" in message and "measure again" in message
+    start = (
+        f"edgecnn-bench compare: {tmp_path / 'other.json'}: written by edgecnn 9.9 in version {schema} of the format"
+    )
+    assert message.startswith(start) and "measure again" in message and len(message.splitlines()) == 1
 
 
 def test_a_forecast_is_no_measurement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -315,7 +318,10 @@ def test_sparkline() -> None:
 
 
 def test_unwritable(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    target = tmp_path / "none" / "page.html"
-    arguments = [str(folder / "small.cfg"), "--backend", "native", "--frames", "10", "--html", str(target)]
-    assert cli.main(arguments) == 1
-    assert str(target) in capsys.readouterr().err
+    (tmp_path / "folder").mkdir()
+    for target in (tmp_path / "none" / "page.html", tmp_path / "folder", Path("/proc/page.html")):
+        arguments = [str(folder / "small.cfg"), "--backend", "native", "--frames", "10", "--html", str(target)]
+        assert cli.main(arguments) == 1
+        out, err = capsys.readouterr()
+        assert err.startswith(f"edgecnn-bench: {target}: cannot be written: ") and out == ""  # before anything ran
+    assert not list(tmp_path.glob("**/*.part"))

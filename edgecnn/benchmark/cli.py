@@ -142,7 +142,8 @@ def run(options: argparse.Namespace) -> int:
             job = of[0]
             models[-1]["profile"] = profile(Path(job.model), job.weights, job.threads, job.input_shapes)
             say(f"\n{profile_table(models[-1]['profile'])}")
-    say(f"\n{report.LEGEND}")
+    if any(not result.error for result in found.results):
+        say(f"\n{report.LEGEND}")
     after = machine.describe()
     throttled = _throttled(found, events)
     if throttled:

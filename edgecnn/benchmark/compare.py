@@ -78,14 +78,17 @@ def read_run(path: Path) -> dict[str, Any]:
     """A run that ``edgecnn-bench --json`` has written."""
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
-        if run.get("kind") == "forecast":
-            raise InputError(f"{path}: a forecast; only measurements compare")
-        schema, wrote = run.get("schema"), run.get("edgecnn")
-        if schema != SCHEMA and wrote is not None:
-            raise InputError(
-                f"{path}: written by edgecnn {wrote} in version {schema} of the format, edgecnn {__version__} reads "
-                f"version {SCHEMA}; measure again, or compare with the edgecnn that wrote it"
-            )
+        head = {key: run.get(key) for key in ("kind", "schema", "edgecnn")}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise _no_run(path, error) from None
+    if head["kind"] == "forecast":
+        raise InputError(f"{path}: a forecast; only measurements compare")
+    if head["schema"] != SCHEMA and head["edgecnn"] is not None:
+        raise InputError(
+            f"{path}: written by edgecnn {head['edgecnn']} in version {head['schema']} of the format, edgecnn "
+            f"{__version__} reads version {SCHEMA}; measure again, or compare with the edgecnn that wrote it"
+        )
+    try:
         for model in run["models"]:
             for result in model["results"]:
                 name = (model["model"], result["backend"], result["threads"])
@@ -93,11 +96,16 @@ def read_run(path: Path) -> dict[str, Any]:
                 if not all(0 < ms < float("inf") for ms in rounds):
                     raise ValueError(f"{name}: times that are none")
         str(run["machine"]["cpu"]), str(run["edgecnn"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(
-            f"{path}: not a run that this version of 'edgecnn-bench --json' has written ({error!r}); measure again"
-        ) from None
+        _best(run), list(run.get("throttled", ()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _no_run(path, error) from None
     return dict(run)
+
+
+def _no_run(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path}: not a run that this version of 'edgecnn-bench --json' has written ({error!r}); measure again"
+    )
 
 
 def compare(a: dict[str, Any], b: dict[str, Any], floor: float = FLOOR) -> tuple[list[Verdict], list[str]]:
