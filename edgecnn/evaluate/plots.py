@@ -90,7 +90,7 @@ def plot_confusion(result: ClassificationResult, path: str | os.PathLike[str]) -
     side = min(16.0, max(5.0, 0.5 * len(shown) + 2))
     figure = new_figure(side + 1, side)
     axes = figure.add_subplot(xlabel="taken for", ylabel="is")
-    image = axes.imshow(parts, cmap="Blues", vmin=0, vmax=1)
+    image = axes.imshow(parts**0.5, cmap="Blues", vmin=0, vmax=1)  # the root, so that few mistakes are seen too
     axes.set_title(
         f"{result.model}: top-1 {result.top1:.4f}, top-5 {result.top5:.4f} of {result.pictures} pictures", fontsize=10
     )
@@ -100,7 +100,9 @@ def plot_confusion(result: ClassificationResult, path: str | os.PathLike[str]) -
     axes.set_yticks(places, names, fontsize=size)
     if len(shown) <= MOST_NUMBERS:
         for i, j in zip(*np.nonzero(counts)):
-            ink = "white" if parts[i, j] > 0.5 else "black"
+            ink = "white" if parts[i, j] > 0.3 else "black"
             axes.text(j, i, counts[i, j], ha="center", va="center", fontsize=8, color=ink)
-    figure.colorbar(image, ax=axes, shrink=0.7, label="part of the class")
+    ticks = np.array([0, 0.01, 0.05, 0.1, 0.25, 0.5, 1])
+    bar = figure.colorbar(image, ax=axes, shrink=0.7, label="part of the class")
+    bar.set_ticks(ticks**0.5, labels=[f"{tick:g}" for tick in ticks])
     save_figure(figure, path)
