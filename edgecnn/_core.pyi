@@ -61,6 +61,7 @@ def place(resize: str, source_width: int, source_height: int, input_width: int, 
 def boxes_to_source(boxes: np.ndarray, placement: Any) -> np.ndarray: ...
 def decode_yolo(
     maps: Sequence[np.ndarray],
+    boxes_of_rows: Sequence[np.ndarray],
     heads: Sequence[Any],
     grids: Sequence[tuple[int, int]],
     input_width: int,

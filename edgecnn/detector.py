@@ -101,7 +101,7 @@ class Detector(PictureModel):
             name, heads = self.predictor.name, self.metadata.heads
             if not heads:
                 raise ModelError(
-                    f"{name}: not a detector that edgecnn can decode (it has no YOLO head); "
+                    f"{name}: not a detector that edgecnn can decode (it has no head); "
                     "use edgecnn.load() and read its outputs yourself"
                 )
             size = (self._preprocessor.width, self._preprocessor.height)

@@ -11,6 +11,7 @@ from edgecnn.graph.metadata import Preprocess, YoloHead
 from edgecnn.images import Picture
 from edgecnn.yolo import decode as meaning
 from edgecnn.yolo.decoder import Decoder
+from edgecnn.yolo.families import ROW_VALUES, nanodet_rows
 from edgecnn.yolo.letterbox import boxes_to_source, filter_matrix, picture_to_tensor, place
 from edgecnn.yolo.preprocessor import Preprocessor
 
@@ -214,6 +215,9 @@ def test_boxes_to_source_equals_its_meaning_and_clips() -> None:
 # --- decode ------------------------------------------------------------------------------------------------------
 
 
+SIZE = (96, 64)  # of the input
+
+
 def anchor_head(rng: np.random.Generator, kind: str, **options: object) -> YoloHead:
     anchors = tuple((float(w), float(h)) for w, h in rng.uniform(0.5, 12, (int(rng.integers(1, 6)), 2)))
     return YoloHead(output="out", kind=kind, classes=int(rng.integers(1, 9)), anchors=anchors, **options)  # type: ignore[arg-type]
@@ -229,23 +233,32 @@ def head_variants(rng: np.random.Generator) -> list[YoloHead]:
         anchor_head(rng, "yolo", scale_xy=2.0, new_coords=True),
         YoloHead(**v1, side=int(rng.integers(1, 8)), sqrt=True, softmax=False),  # type: ignore[arg-type]
         YoloHead(**v1, side=int(rng.integers(1, 8)), sqrt=False, softmax=True),  # type: ignore[arg-type]
+        *[YoloHead("out", kind, int(rng.integers(1, 9))) for kind in ("v5", "v8", "fastestdet")],
+        YoloHead("out", "nanodet", int(rng.integers(1, 9)), boxes=8),
+        YoloHead("out", "ssd", int(rng.integers(1, 9)), box_output="boxes"),
     ]
 
 
 def random_map(rng: np.random.Generator, head: YoloHead, spread: float) -> np.ndarray:
     if head.kind == "detection":
         shape: tuple[int, ...] = (1, head.side**2 * (head.classes + 5 * head.boxes))
+    elif head.kind in ROW_VALUES:
+        rows, values_of_row = nanodet_rows(SIZE), ROW_VALUES[head.kind](head)
+        shape = (1, values_of_row, rows) if head.kind == "v8" else (1, rows, values_of_row)
     else:
         grid_h, grid_w = (int(v) for v in rng.integers(1, 9, 2))
-        shape = (1, len(head.anchors) * (5 + head.classes), grid_h, grid_w)
+        shape = (1, max(1, len(head.anchors)) * (5 + head.classes), grid_h, grid_w)
     values = rng.normal(0, spread, shape).astype(np.float32)
     return meaning.logistic(values) if head.new_coords else values
 
 
 def run_both(head: YoloHead, values: np.ndarray, conf: float) -> tuple[tuple, tuple]:
-    size = (96, 64)
-    decoder = Decoder([head], [TensorSpec("out", values.shape)], size, "model")
-    return decoder({"out": values}, conf), meaning.decode([head], [values], size, conf)
+    specs, outputs = [TensorSpec("out", values.shape)], {"out": values}
+    if head.box_output:
+        outputs["boxes"] = np.random.default_rng(5).random((1, values.shape[1], 4), np.float32)
+        specs.append(TensorSpec("boxes", outputs["boxes"].shape))
+    decoder = Decoder([head], specs, SIZE, "model")
+    return decoder(outputs, conf), meaning.decode([head], [values], SIZE, conf, outputs.get("boxes"))
 
 
 def in_order(found: tuple) -> tuple:
@@ -262,19 +275,19 @@ def assert_same(got: tuple, expected: tuple) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-@pytest.mark.parametrize("variant", range(7))
+@pytest.mark.parametrize("variant", range(12))
 def test_decode_equals_its_meaning(seed: int, variant: int) -> None:
     rng = np.random.default_rng(100 * seed + variant)
     head = head_variants(rng)[variant]
     values = random_map(rng, head, spread=1.5)
     for conf in (0.0, 0.0625, 0.3):
-        _, scores, _ = meaning.decode([head], [values], (96, 64), 0.0)
+        _, (_, scores, _) = run_both(head, values, 0.0)
         if np.any(np.abs(scores - conf) < 1e-5):
             conf += 1e-3
         assert_same(*run_both(head, values, conf))
 
 
-@pytest.mark.parametrize("variant", range(7))
+@pytest.mark.parametrize("variant", range(12))
 def test_decode_of_extreme_values(variant: int) -> None:
     """Overflowing exponentials, infinities and NaN: the same candidates, and never a NaN among them."""
     rng = np.random.default_rng(variant)
@@ -291,7 +304,7 @@ def test_decode_of_extreme_values(variant: int) -> None:
     np.testing.assert_allclose(np.sort(got[1]), np.sort(expected[1]), rtol=1e-4)
 
 
-@pytest.mark.parametrize("variant", range(7))
+@pytest.mark.parametrize("variant", range(12))
 def test_decode_of_nothing(variant: int) -> None:
     rng = np.random.default_rng(variant)
     head = head_variants(rng)[variant]
@@ -339,7 +352,15 @@ def test_several_heads_and_more_candidates_than_the_first_guess() -> None:
         (YoloHead("out", "yolo", classes=2, anchors=((1.0, 1.0),)), (1, 63)),
         (YoloHead("out", "detection", classes=2, side=3, boxes=2), (1, 9 * 12 + 1)),
         (YoloHead("out", "detection", classes=2, side=0, boxes=2), (1, 0)),
-        (YoloHead("out", "ssd", classes=2, anchors=((1.0, 1.0),)), (1, 7, 3, 3)),
+        (YoloHead("out", "retina", classes=2, anchors=((1.0, 1.0),)), (1, 7, 3, 3)),
+        (YoloHead("out", "v5", classes=2), (1, 9, 6)),
+        (YoloHead("out", "v8", classes=2), (1, 9, 6)),
+        (YoloHead("out", "v8", classes=2), (1, 6)),
+        (YoloHead("out", "fastestdet", classes=2), (1, 6, 3, 3)),
+        (YoloHead("out", "nanodet", classes=2, boxes=8), (1, 21, 34)),
+        (YoloHead("out", "nanodet", classes=2), (1, 21, 2)),
+        (YoloHead("out", "ssd", classes=2), (1, 9, 3)),
+        (YoloHead("out", "ssd", classes=2, box_output="out"), (1, 9, 3)),
     ],
 )
 def test_heads_that_do_not_fit_their_maps_are_refused(head: YoloHead, shape: tuple[int, ...]) -> None:
@@ -347,10 +368,35 @@ def test_heads_that_do_not_fit_their_maps_are_refused(head: YoloHead, shape: tup
         Decoder([head], [TensorSpec("out", shape)], (32, 32), "model")
 
 
+def test_ultralytics_by_hand() -> None:
+    row = np.array([48, 16, 24, 8, 0.5, 0.1, 0.8], np.float32)
+    expected = [[36 / 96, 12 / 64, 60 / 96, 20 / 64]]
+    for head, values in (
+        (YoloHead("out", "v5", 2), row.reshape(1, 1, 7)),
+        (YoloHead("out", "v8", 2), row[[0, 1, 2, 3, 5, 6]].reshape(1, 6, 1)),
+    ):
+        (boxes, scores, classes), _ = run_both(head, values, 0.3)
+        np.testing.assert_allclose(boxes, expected, rtol=1e-6)
+        np.testing.assert_allclose(scores, [0.4 if head.kind == "v5" else 0.8], rtol=1e-6)
+        assert classes.tolist() == [1]
+
+
+def test_nanodet_by_hand() -> None:
+    """The first cell of stride 16, the only one with a class: its sides are 1, 2, 3 and 4 strides away."""
+    head = YoloHead("out", "nanodet", 1, boxes=8)
+    values = np.zeros((1, nanodet_rows(SIZE), 33), np.float32)
+    values[0, 12 * 8 + 7, 0] = 0.9  # column 1, row 1 of 6 x 4 cells
+    for side in range(4):
+        values[0, 12 * 8 + 7, 1 + 8 * side + side + 1] = 100
+    (boxes, scores, _), _ = run_both(head, values, 0.5)
+    np.testing.assert_allclose(boxes, [[0, -16 / 64, (16 + 48) / 96, (16 + 64) / 64]], atol=1e-6)
+    np.testing.assert_allclose(scores, [0.9])
+
+
 def test_core_refuses_arrays_of_the_wrong_size() -> None:
     head = core.YoloHead("region", 2, 1, [1.0, 1.0], True, False, 1.0, False)
     with pytest.raises(ValueError, match="size"):
-        core.decode_yolo([np.zeros((1, 7, 3, 3), np.float32)], [head], [(4, 4)], 32, 32, 0.5)
+        core.decode_yolo([np.zeros((1, 7, 3, 3), np.float32)], [np.zeros(0, np.float32)], [head], [(4, 4)], 32, 32, 0.5)
     letterbox = core.Letterbox(8, 8, True, "rgb", "stretch", [0.0], [1.0])
     pixels = np.zeros((5, 5, 3), np.uint8)
     with pytest.raises(ValueError, match="size"):

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <numeric>
 
 #include "vision/nms.h"
@@ -52,6 +53,44 @@ std::string read_input(const Metadata& m, vision::InputFormat* format) {
   return "";
 }
 
+const std::map<std::string, vision::YoloKind> kRowKinds = {{"v5", vision::YoloKind::kV5},
+                                                           {"v8", vision::YoloKind::kV8},
+                                                           {"nanodet", vision::YoloKind::kNanoDet},
+                                                           {"ssd", vision::YoloKind::kSsd}};
+
+// Heads of one box a row. The kind, the classes and the output are known.
+std::string read_rows(const Metadata& m, const HeadInfo& info, const std::vector<int64_t>& shape,
+                      const std::string& what, PictureModel::Head* head) {
+  vision::YoloHead& yolo = head->head;
+  const std::string misfit = what + "does not fit the output's shape";
+  if (yolo.kind == vision::YoloKind::kNanoDet) {
+    if (info.boxes < 2 || info.boxes > kMaxSide) return what + "has a wrong number of scores for a side";
+    yolo.boxes = static_cast<int>(info.boxes);
+  }
+  const bool transposed = yolo.kind == vision::YoloKind::kV8;
+  if (shape.size() != 3 || shape[0] < 1) return misfit;
+  const int64_t rows = transposed ? shape[2] : shape[1], values = transposed ? shape[1] : shape[2];
+  if (rows < 1 || rows > kMaxClasses || values != vision::map_size(yolo, 1, 1)) return misfit;
+  head->grid_w = static_cast<int>(rows);
+  head->grid_h = 1;
+  if (yolo.kind == vision::YoloKind::kNanoDet) {
+    vision::InputFormat input;
+    const std::string error = read_input(m, &input);
+    if (!error.empty()) return error;
+    if (rows != vision::nanodet_rows(input.width, input.height)) return misfit;
+  }
+  if (yolo.kind == vision::YoloKind::kSsd) {
+    const auto boxes = std::find_if(m.outputs.begin(), m.outputs.end(),
+                                    [&](const TensorInfo& output) { return output.name == info.box_output; });
+    if (boxes == m.outputs.end() || boxes->type != TensorType::kFloat32 || boxes->shape.size() != 3 ||
+        boxes->shape[0] < 1 || boxes->shape[1] != rows || boxes->shape[2] != 4) {
+      return what + "has no output of as many boxes";
+    }
+    head->box_output = static_cast<int>(boxes - m.outputs.begin());
+  }
+  return "";
+}
+
 std::string read_head(const Metadata& m, const HeadInfo& info, PictureModel::Head* head) {
   const std::string what = "the head of output '" + info.output + "' ";
   const auto found = std::find_if(m.outputs.begin(), m.outputs.end(),
@@ -60,6 +99,7 @@ std::string read_head(const Metadata& m, const HeadInfo& info, PictureModel::Hea
   if (found->type != TensorType::kFloat32) return what + "reads an output that is not float32";
   if (info.classes < 1 || info.classes > kMaxClasses) return what + "has a wrong number of classes";
   head->output = static_cast<int>(found - m.outputs.begin());
+  head->box_output = -1;
   vision::YoloHead& yolo = head->head;
   yolo.classes = static_cast<int>(info.classes);
   yolo.softmax = info.softmax;
@@ -80,6 +120,20 @@ std::string read_head(const Metadata& m, const HeadInfo& info, PictureModel::Hea
     const double values = std::accumulate(shape.begin() + 1, shape.end(), 1.0,
                                           [](double a, int64_t d) { return a * static_cast<double>(d); });
     if (shape[0] < 1 || values != length) return what + "does not fit the output's shape";
+    return "";
+  }
+  if (const auto row_kind = kRowKinds.find(info.kind); row_kind != kRowKinds.end()) {
+    yolo.kind = row_kind->second;
+    return read_rows(m, info, shape, what, head);
+  }
+  if (info.kind == "fastestdet") {
+    yolo.kind = vision::YoloKind::kFastestDet;
+    if (shape.size() != 4 || shape[0] < 1 || shape[1] != 5 + info.classes || shape[2] < 1 || shape[3] < 1 ||
+        shape[2] > kMaxSide || shape[3] > kMaxSide) {
+      return what + "does not fit the output's shape";
+    }
+    head->grid_w = static_cast<int>(shape[3]);
+    head->grid_h = static_cast<int>(shape[2]);
     return "";
   }
   if (info.kind != "region" && info.kind != "yolo")
@@ -152,7 +206,7 @@ ptrdiff_t chroma_stride(const ecnn_image& image) {
 PictureModel::PictureModel(const Metadata& metadata) {
   input_error = read_input(metadata, &input);
   if (!input_error.empty()) return;
-  if (metadata.heads.empty()) detector_error = "not a detector that edgecnn can decode: it has no YOLO head";
+  if (metadata.heads.empty()) detector_error = "not a detector that edgecnn can decode: it has no head";
   for (const HeadInfo& info : metadata.heads) {
     Head head{};
     detector_error = read_head(metadata, info, &head);
@@ -214,7 +268,9 @@ size_t PictureWorker::detect(const void* const* outputs, const ecnn_detect_optio
                              size_t capacity) {
   size_t count = 0;
   for (const PictureModel::Head& head : model_.heads) {
-    const vision::YoloMap map{static_cast<const float*>(outputs[head.output]), head.grid_w, head.grid_h};
+    const auto* boxes = head.box_output < 0 ? nullptr : static_cast<const float*>(outputs[head.box_output]);
+    const vision::YoloMap map{static_cast<const float*>(outputs[head.output]), head.grid_w, head.grid_h,
+                              boxes};
     const auto decode = [&] {
       return vision::decode(head.head, map, model_.input.width, model_.input.height, options.confidence,
                             candidates_.data() + count, candidates_.size() - count);

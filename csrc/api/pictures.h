@@ -19,7 +19,7 @@ namespace edgecnn {
 struct PictureModel {
   struct Head {
     vision::YoloHead head;
-    int output;
+    int output, box_output;  // box_output: -1 where there is none
     int grid_w, grid_h;
   };
 

@@ -120,10 +120,16 @@ Head make_head(const std::string& kind, int classes, int boxes, std::vector<floa
   Head h;
   h.head.kind = choose<vision::YoloKind>(kind, {{"detection", vision::YoloKind::kDetection},
                                                 {"region", vision::YoloKind::kRegion},
-                                                {"yolo", vision::YoloKind::kYolo}});
+                                                {"yolo", vision::YoloKind::kYolo},
+                                                {"v5", vision::YoloKind::kV5},
+                                                {"v8", vision::YoloKind::kV8},
+                                                {"fastestdet", vision::YoloKind::kFastestDet},
+                                                {"nanodet", vision::YoloKind::kNanoDet},
+                                                {"ssd", vision::YoloKind::kSsd}});
+  const bool by_anchors = h.head.kind == vision::YoloKind::kRegion || h.head.kind == vision::YoloKind::kYolo;
   require(classes > 0 && boxes > 0 && valid_side(classes) && valid_side(boxes),
           "classes and boxes must be positive");
-  require(h.head.kind == vision::YoloKind::kDetection || anchors.size() == 2 * static_cast<size_t>(boxes),
+  require(!by_anchors || anchors.size() == 2 * static_cast<size_t>(boxes),
           "a head needs one anchor (w, h) per box");
   h.head.classes = classes;
   h.head.boxes = boxes;
@@ -156,17 +162,24 @@ size_t decode_all(const std::vector<DecodeJob>& jobs, int input_w, int input_h, 
   return count;
 }
 
-py::tuple decode_yolo(const std::vector<FloatArray>& maps, const std::vector<Head>& heads,
-                      const std::vector<std::pair<int, int>>& grids, int input_w, int input_h, float conf) {
-  require(maps.size() == heads.size() && grids.size() == heads.size(), "one map and one grid per head");
+py::tuple decode_yolo(const std::vector<FloatArray>& maps, const std::vector<FloatArray>& boxes_of_rows,
+                      const std::vector<Head>& heads, const std::vector<std::pair<int, int>>& grids,
+                      int input_w, int input_h, float conf) {
+  require(maps.size() == heads.size() && boxes_of_rows.size() == heads.size() && grids.size() == heads.size(),
+          "one map, one array of boxes and one grid per head");
   require(valid_side(input_w) && valid_side(input_h), "the input must have a positive size");
   std::vector<DecodeJob> jobs;
   for (size_t i = 0; i < heads.size(); ++i) {
     require(valid_side(grids[i].first) && valid_side(grids[i].second), "a grid must have a positive size");
-    DecodeJob job{heads[i].head, {maps[i].data(), grids[i].first, grids[i].second}};
+    DecodeJob job{heads[i].head, {maps[i].data(), grids[i].first, grids[i].second, boxes_of_rows[i].data()}};
     job.head.anchors = heads[i].anchors.data();
     require(maps[i].size() == vision::map_size(job.head, job.map.grid_w, job.map.grid_h),
             "a map does not have the size of its head");
+    require(job.head.kind != vision::YoloKind::kSsd || boxes_of_rows[i].size() == 4 * int64_t{job.map.grid_w},
+            "there are not as many boxes as rows");
+    require(job.head.kind != vision::YoloKind::kNanoDet ||
+                job.map.grid_w == vision::nanodet_rows(input_w, input_h),
+            "there are not as many rows as cells");
     jobs.push_back(job);
   }
   std::vector<vision::Candidate> found(256);
@@ -288,8 +301,8 @@ void bind_vision(py::module_& m) {
   py::class_<Head>(m, "YoloHead", "What decode_yolo needs to know of one output map.")
       .def(py::init(&make_head), py::arg("kind"), py::arg("classes"), py::arg("boxes"), py::arg("anchors"),
            py::arg("softmax"), py::arg("sqrt"), py::arg("scale_xy"), py::arg("new_coords"));
-  m.def("decode_yolo", &decode_yolo, py::arg("maps"), py::arg("heads"), py::arg("grids"),
-        py::arg("input_width"), py::arg("input_height"), py::arg("conf"),
+  m.def("decode_yolo", &decode_yolo, py::arg("maps"), py::arg("boxes_of_rows"), py::arg("heads"),
+        py::arg("grids"), py::arg("input_width"), py::arg("input_height"), py::arg("conf"),
         "Raw maps to (boxes (N, 4) in fractions of the input, scores (N,), class ids (N,)).");
   m.def("nms", &nms, py::arg("boxes"), py::arg("scores"), py::arg("classes"), py::arg("iou"),
         py::arg("max_det"), py::arg("agnostic"), "Indices of the boxes to keep, highest score first.");

@@ -131,6 +131,8 @@ HeadInfo head(JsonReader& json) {
       info.output = json.string();
     } else if (key == "kind") {
       info.kind = json.string();
+    } else if (key == "box_output") {
+      info.box_output = json.string();
     } else if (key == "classes") {
       info.classes = integer(json);
     } else if (key == "side") {

@@ -32,7 +32,7 @@ struct StepInfo {
 };
 
 struct HeadInfo {
-  std::string output, kind;
+  std::string output, kind, box_output;
   int64_t classes = 0, side = 0, boxes = 0;
   std::vector<float> anchors;  // pairs (w, h)
   bool softmax = true, sqrt = false, new_coords = false;

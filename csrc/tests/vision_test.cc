@@ -149,6 +149,32 @@ void test_decode() {
   expect(vision::decode(head, {map, 1, 1}, 32, 32, 0.f, found, 4) == 0, "decode: NaN objectness");
 }
 
+// Heads of one box a row and fastestdet's: arrays of just their size, so that AddressSanitizer sees each
+// read.
+void test_decode_families() {
+  using vision::YoloKind;
+  constexpr int kClasses = 3, kSide = 64;
+  for (const YoloKind kind :
+       {YoloKind::kV5, YoloKind::kV8, YoloKind::kFastestDet, YoloKind::kNanoDet, YoloKind::kSsd}) {
+    vision::YoloHead head;
+    head.kind = kind;
+    head.classes = kClasses;
+    head.boxes = 8;
+    const int rows = static_cast<int>(vision::nanodet_rows(kSide, kSide));
+    std::vector<float> map(static_cast<size_t>(vision::map_size(head, rows, 1)), .5f);
+    const std::vector<float> boxes(static_cast<size_t>(rows) * 4, .25f);
+    std::vector<vision::Candidate> found(static_cast<size_t>(rows) * kClasses);
+    const auto count = [&] {
+      return vision::decode(head, {map.data(), rows, 1, boxes.data()}, kSide, kSide, .2f, found.data(),
+                            found.size());
+    };
+    const int per_row = kind == YoloKind::kFastestDet ? 1 : kClasses;
+    expect(count() == static_cast<size_t>(rows) * per_row, "decode: a candidate for each row and class");
+    std::fill(map.begin(), map.end(), std::numeric_limits<float>::quiet_NaN());
+    expect(count() == 0, "decode: NaN is no candidate");
+  }
+}
+
 void test_nms() {
   const float boxes[] = {0, 0, 10, 10, 1, 0, 11, 10, 0, 0, 10, 10, 50, 50, 60, 60, 0, 0, 10, 10};
   const float scores[] = {.5f, .9f, .7f, .6f, std::numeric_limits<float>::quiet_NaN()};
@@ -172,6 +198,7 @@ void test_nms() {
 int main() {
   edgecnn::testing::test_letterbox();
   edgecnn::testing::test_decode();
+  edgecnn::testing::test_decode_families();
   edgecnn::testing::test_nms();
   std::printf("vision_test: %s\n", edgecnn::testing::failures == 0 ? "passed" : "FAILED");
   return edgecnn::testing::failures == 0 ? 0 : 1;

@@ -1,62 +1,9 @@
 #include "vision/yolo.h"
 
-#include <cmath>
+#include "vision/collector.h"
 
 namespace edgecnn::vision {
 namespace {
-
-float logistic(float x) { return 1.f / (1.f + std::exp(-x)); }
-
-// Class scores of one box: classes values, `stride` apart.
-struct ClassScores {
-  const float* data;
-  ptrdiff_t stride;
-  int count;
-
-  float operator[](int i) const { return data[i * stride]; }
-};
-
-// probability(score) = exp(score - largest) / sum
-struct Softmax {
-  float largest;
-  float sum = 0.f;
-
-  explicit Softmax(const ClassScores& scores) : largest(scores[0]) {
-    for (int i = 1; i < scores.count; ++i) largest = scores[i] > largest ? scores[i] : largest;
-    for (int i = 0; i < scores.count; ++i) sum += std::exp(scores[i] - largest);
-  }
-  float operator()(float score) const { return std::exp(score - largest) / sum; }
-};
-
-class Collector {
- public:
-  Collector(float threshold, Candidate* out, size_t capacity)
-      : threshold_(threshold), out_(out), capacity_(capacity) {}
-
-  size_t count() const { return count_; }
-  float threshold() const { return threshold_; }
-
-  template <typename Probability>
-  void add(float x, float y, float w, float h, float objectness, const ClassScores& scores,
-           const Probability& probability) {
-    const float box[4] = {x - w / 2, y - h / 2, x + w / 2, y + h / 2};
-    if (std::isnan(box[0]) || std::isnan(box[1]) || std::isnan(box[2]) || std::isnan(box[3])) return;
-    for (int i = 0; i < scores.count; ++i) {
-      const float score = objectness * probability(scores[i]);
-      if (!(score > threshold_)) continue;
-      if (count_ < capacity_) out_[count_] = {{box[0], box[1], box[2], box[3]}, score, i};
-      ++count_;
-    }
-  }
-
- private:
-  float threshold_;
-  Candidate* out_;
-  size_t capacity_;
-  size_t count_ = 0;
-};
-
-float identity(float x) { return x; }
 
 void decode_detection(const YoloHead& head, const YoloMap& map, Collector* found) {
   const int64_t cells = static_cast<int64_t>(map.grid_w) * map.grid_h;
@@ -124,9 +71,24 @@ void decode_anchors(const YoloHead& head, const YoloMap& map, float anchor_unit_
 }  // namespace
 
 int64_t map_size(const YoloHead& head, int grid_w, int grid_h) {
-  const int64_t cells = static_cast<int64_t>(grid_w) * grid_h;
-  if (head.kind == YoloKind::kDetection) return cells * (head.classes + static_cast<int64_t>(head.boxes) * 5);
-  return cells * head.boxes * (5 + static_cast<int64_t>(head.classes));
+  const int64_t cells = static_cast<int64_t>(grid_w) * grid_h, classes = head.classes;
+  switch (head.kind) {
+    case YoloKind::kDetection:
+      return cells * (classes + int64_t{head.boxes} * 5);
+    case YoloKind::kRegion:
+    case YoloKind::kYolo:
+      return cells * head.boxes * (5 + classes);
+    case YoloKind::kV5:
+    case YoloKind::kFastestDet:
+      return cells * (5 + classes);
+    case YoloKind::kV8:
+      return cells * (4 + classes);
+    case YoloKind::kNanoDet:
+      return cells * (classes + int64_t{head.boxes} * 4);
+    case YoloKind::kSsd:
+      return cells * (classes + 1);
+  }
+  return 0;
 }
 
 size_t decode(const YoloHead& head, const YoloMap& map, int input_w, int input_h, float threshold,
@@ -141,6 +103,19 @@ size_t decode(const YoloHead& head, const YoloMap& map, int input_w, int input_h
       break;
     case YoloKind::kYolo:
       decode_anchors(head, map, static_cast<float>(input_w), static_cast<float>(input_h), &found);
+      break;
+    case YoloKind::kV5:
+    case YoloKind::kV8:
+      decode_ultralytics(head, map, input_w, input_h, &found);
+      break;
+    case YoloKind::kFastestDet:
+      decode_fastestdet(head, map, &found);
+      break;
+    case YoloKind::kNanoDet:
+      decode_nanodet(head, map, input_w, input_h, &found);
+      break;
+    case YoloKind::kSsd:
+      decode_ssd(head, map, &found);
       break;
   }
   return found.count();

@@ -55,23 +55,26 @@ def changed(preprocess: Preprocess, changes: Preprocess | Mapping[str, Any]) -> 
 
 @dataclass(frozen=True)
 class YoloHead:
-    """One YOLO output map and the numbers that its decoding needs. Formulas: ``edgecnn.yolo.decode``.
+    """One output of a detector and the numbers that its decoding needs. Formulas: ``edgecnn.yolo.decode``.
 
     ``output`` names a graph output that holds the *raw* map, before any logistic function or softmax, in Darknet's
     order: (1, anchors * (5 + classes), grid_h, grid_w) for "region" and "yolo", a flat (1, length) vector for
-    "detection".
+    "detection". The outputs of the other kinds are as their exporters leave them: (1, rows, 5 + classes) for "v5",
+    (1, 4 + classes, rows) for "v8", (1, 5 + classes, grid_h, grid_w) for "fastestdet", (1, rows, classes + 4 * boxes)
+    for "nanodet", (1, rows, 1 + classes) for "ssd", whose ``box_output`` is (1, rows, 4).
     """
 
     output: str
-    kind: str  # "detection" (YOLOv1), "region" (YOLOv2) or "yolo" (YOLOv3, v4)
+    kind: str  # "detection" (YOLOv1), "region" (v2), "yolo" (v3, v4), "v5", "v8", "fastestdet", "nanodet" or "ssd"
     classes: int
     anchors: tuple[tuple[float, float], ...] = ()  # (w, h); region: grid cells; yolo: input pixels, the masked ones
     softmax: bool = True  # class scores by softmax; else by the logistic function (detection: taken as they are)
     side: int = 0  # detection: grid side
-    boxes: int = 0  # detection: boxes per cell
+    boxes: int = 0  # detection: boxes per cell; nanodet: scores of a side
     sqrt: bool = False  # detection: w and h are stored as square roots
     scale_xy: float = 1.0  # yolo: scale_x_y
     new_coords: bool = False  # yolo: outputs already logistic, w and h squared
+    box_output: str = ""  # ssd: the output that holds the corners
 
 
 @dataclass(frozen=True)

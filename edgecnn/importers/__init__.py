@@ -69,8 +69,9 @@ def import_model(
         raise InputError(f"{path}: only a Darknet .cfg takes a weights file; {suffix} models hold their own")
     if suffix == ".onnx":
         from edgecnn.importers.onnx import import_onnx
+        from edgecnn.yolo.families import recognise
 
-        return import_onnx(path, input_shapes)
+        return recognise(import_onnx(path, input_shapes))
     from edgecnn.importers.tflite import import_tflite
 
     return import_tflite(path, input_shapes)

@@ -10,6 +10,14 @@ Formulas as the papers write them (b = box, t = raw value, c = corner of the cel
   (arXiv 2004.10934) stretches s(tx) about its middle by ``scale_xy``; Scaled-YOLOv4 (arXiv 2011.08036,
   ``new_coords``) has s in the network, and ``bw = pw (2 tw)^2``
 
+* "v5", "v8": boxes in pixels of the input and probabilities, as Ultralytics exports them, a row each; "v8" transposed
+  and without objectness
+* "fastestdet": ``bx = (tanh(tx) + cx) / grid``, ``bw = s(tw)``, ``score = objectness^0.6 * probability^0.4`` of the
+  best class alone
+* "nanodet" (generalized focal loss, arXiv 2006.04388): the distance of a side from the cell's corner is the mean of a
+  distribution, softmax of ``boxes`` scores, in strides
+* "ssd": probabilities, the first of them the background's; corners in fractions of the input are another output
+
 Production code is `edgecnn.yolo.decoder`.
 """
 
@@ -20,6 +28,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgecnn.graph.metadata import YoloHead
+from edgecnn.yolo.families import NANODET_STRIDES
 
 # Per box: corners (N, 4) in fractions of the input, objectness (N,), class probabilities (N, classes).
 Boxes = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -83,11 +92,48 @@ def decode_anchors(head: YoloHead, planes: np.ndarray, input_size: tuple[int, in
     return corners(x, y, w, h).reshape(-1, 4), squash(t[:, 4]).reshape(-1), probability
 
 
+def decode_rows(head: YoloHead, rows: np.ndarray, input_size: tuple[int, int]) -> Boxes:
+    """Heads "v5" and "v8": (1, rows, 5 + classes) and (1, 4 + classes, rows)."""
+    t = rows[0].T if head.kind == "v8" else rows[0]
+    unit = np.array([*input_size, *input_size], np.float32)
+    x, y, w, h = (t[:, :4] / unit).T
+    first = 4 if head.kind == "v8" else 5
+    objectness = np.ones(len(t), np.float32) if head.kind == "v8" else t[:, 4]
+    return corners(x, y, w, h), objectness, t[:, first:]
+
+
+def decode_fastestdet(head: YoloHead, planes: np.ndarray) -> Boxes:
+    """Map (1, 5 + classes, grid_h, grid_w). The probability of a class that is not the best is 0 here."""
+    t = planes[0]
+    grid_h, grid_w = t.shape[1:]
+    x = (np.tanh(t[1]) + np.arange(grid_w, dtype=np.float32)) / grid_w
+    y = (np.tanh(t[2]) + np.arange(grid_h, dtype=np.float32)[:, None]) / grid_h
+    classes = t[5:].reshape(head.classes, -1).T
+    best = np.where(np.isnan(classes), -np.inf, classes).argmax(axis=1)[:, None] == np.arange(head.classes)
+    with np.errstate(invalid="ignore"):
+        objectness, probability = t[0].reshape(-1) ** np.float32(0.6), np.where(best, classes ** np.float32(0.4), 0)
+    return corners(x, y, logistic(t[3]), logistic(t[4])).reshape(-1, 4), objectness, probability.astype(np.float32)
+
+
+def decode_nanodet(head: YoloHead, rows: np.ndarray, input_size: tuple[int, int]) -> Boxes:
+    """Rows (1, N, classes + 4 * boxes), the cells of each stride in turn."""
+    cells = []
+    for stride in NANODET_STRIDES:
+        y, x = np.mgrid[: -(-input_size[1] // stride), : -(-input_size[0] // stride)]
+        cells.append(np.stack([v.reshape(-1) for v in (x * stride, y * stride, np.full_like(x, stride))], axis=1))
+    x, y, stride = np.concatenate(cells).astype(np.float32).T
+    scores = rows[0, :, head.classes :].reshape(-1, 4, head.boxes)
+    left, top, right, bottom = (softmax(scores, axis=2) @ np.arange(head.boxes, dtype=np.float32)).T * stride
+    unit = np.array([*input_size, *input_size], np.float32)
+    xyxy = np.stack([x - left, y - top, x + right, y + bottom], axis=1) / unit
+    return xyxy, np.ones(len(x), np.float32), rows[0, :, : head.classes]
+
+
 def candidates(boxes: Boxes, conf: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Each box once for every class whose objectness * probability is above *conf*.
 
-    NaN scores are above nothing, and boxes with a NaN coordinate are left out. Of anchor heads, whose probabilities are
-    at most 1, the objectness alone must be above *conf* too.
+    NaN scores are above nothing, and boxes with a NaN coordinate are left out. Of anchor heads and "v5", whose
+    probabilities are at most 1, the objectness alone must be above *conf* too.
     """
     xyxy, objectness, probability = boxes
     with np.errstate(invalid="ignore"):
@@ -98,7 +144,11 @@ def candidates(boxes: Boxes, conf: float) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def decode(
-    heads: Sequence[YoloHead], maps: Sequence[np.ndarray], input_size: tuple[int, int], conf: float
+    heads: Sequence[YoloHead],
+    maps: Sequence[np.ndarray],
+    input_size: tuple[int, int],
+    conf: float,
+    boxes_of_rows: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All candidates of all heads.
 
@@ -110,6 +160,8 @@ def decode(
         Width and height of the network's input.
     conf
         Scores must be greater.
+    boxes_of_rows
+        The second output, (1, rows, 4), of a head "ssd".
 
     Returns
     -------
@@ -119,9 +171,17 @@ def decode(
     for head, values in zip(heads, maps):
         if head.kind == "detection":
             found.append(candidates(decode_detection(head, values), conf))
+        elif head.kind == "fastestdet":
+            found.append(candidates(decode_fastestdet(head, values), conf))
+        elif head.kind == "nanodet":
+            found.append(candidates(decode_nanodet(head, values, input_size), conf))
+        elif head.kind == "ssd":
+            assert boxes_of_rows is not None
+            ones = np.ones(values.shape[1], np.float32)
+            found.append(candidates((boxes_of_rows[0], ones, values[0, :, 1:]), conf))
         else:
-            boxes = decode_anchors(head, values, input_size)
-            xyxy, objectness, probability = boxes
+            read = decode_rows if head.kind in ("v5", "v8") else decode_anchors
+            xyxy, objectness, probability = read(head, values, input_size)
             with np.errstate(invalid="ignore"):
                 alive = objectness > np.float32(conf)
             found.append(candidates((xyxy[alive], objectness[alive], probability[alive]), conf))
