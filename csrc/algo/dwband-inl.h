@@ -11,7 +11,8 @@
 // The border costs nothing more: rows outside of the picture are a vector of zeros that is not moved along,
 // and columns outside can only be the first or the last of a walk, which are tested. A walk is cut to
 // kMostColumns results, so that all lines it touches are still in the first-level cache for the next vector
-// of channels. Every result is one chain of fma over its taps, column by column.
+// of channels. Every result is one chain of fma over its taps, column by column. On ARM two rows are walked
+// in assembly (algo/dwband_neon.S).
 #ifndef EDGECNN_ALGO_DWBAND_INL_H_
 #define EDGECNN_ALGO_DWBAND_INL_H_
 
@@ -19,6 +20,13 @@
 
 namespace edgecnn {
 namespace EC_ISA {
+
+#ifdef EC_HAS_FMA_LANE
+extern "C" {
+void edgecnn_dwband_2x1(const void* lines);
+void edgecnn_dwband_2x2(const void* lines);
+}
+#endif
 
 struct DwBand {
   static constexpr int kRows = 2;
@@ -51,18 +59,14 @@ struct DwBand {
     for (int i = 0; i < pieces; ++i) {
       const int begin = columns * i / pieces, end = columns * (i + 1) / pieces;
       Walk w;
-      set_rows(y, rows, x + begin, &w);
       w.count = end - begin;
       w.out = to.out + int64_t{begin} * to.column;
       w.out_row = to.row;
       w.out_column = to.column;
       w.first_c = first_c;
       w.last_c = last_c;
-      if (p.stride_w == 1) {
-        rows == 1 ? walk<1, 1>(w) : walk<2, 1>(w);
-      } else {
-        rows == 1 ? walk<1, 2>(w) : walk<2, 2>(w);
-      }
+      walk_rows(y, rows, x + begin, &w);
+      w.first_c = first_c;
       if (epilogue.mode == ActMode::kLeaky || epilogue.mode == ActMode::kOther) activate_after(w, rows);
     }
   }
@@ -109,6 +113,92 @@ struct DwBand {
       w->row[r] = inside ? in + (row * p.in_w + w->column) * p.in_stride : zeros();
     }
   }
+
+#ifdef EC_HAS_FMA_LANE
+  // Whole vectors of channels of two rows are for assembly, the rest goes row by row.
+  void walk_rows(int y, int rows, int x, Walk* w) const {
+    if (rows == kRows && w->count >= kFewestColumns) {
+      set_rows(y, rows, x, w);
+      walk_vectors(w);
+    }
+    if (w->first_c == w->last_c) return;
+    float* const out = w->out;
+    for (int r = 0; r < rows; ++r, w->out += w->out_row) {
+      set_rows(y + r, 1, x, w);
+      p.stride_w == 1 ? walk<1, 1>(*w) : walk<1, 2>(*w);
+    }
+    w->out = out;
+  }
+
+  static constexpr int kFewestColumns = 2;
+
+  // See algo/dwband_neon.S.
+  struct Lines {
+    const float* row[kMostReach];  // the first column
+    int64_t inside[kMostReach];    // -1; 0: the row lies outside, and is a vector of zeros
+    int64_t step[kMostReach];      // bytes from column to column
+    const float* weights;
+    int64_t tap_step;  // bytes from tap to tap
+    const float* bias;
+    float* out[kRows];
+    int64_t out_step;    // bytes from result to result
+    int64_t steps;       // columns, or pairs of them, that surely lie inside
+    int64_t first, end;  // bytes from channel 0
+    int64_t outside;     // bits 0 and 1: the first columns; 2 and 3: the last ones
+    float low, high;
+  };
+  static_assert(offsetof(Lines, inside) == 40 && offsetof(Lines, step) == 80 &&
+                    offsetof(Lines, weights) == 120 && offsetof(Lines, bias) == 136 &&
+                    offsetof(Lines, out) == 144 && offsetof(Lines, steps) == 168 &&
+                    offsetof(Lines, first) == 176 && offsetof(Lines, outside) == 192 &&
+                    offsetof(Lines, low) == 200,
+                "dwband_neon.S");
+
+  // Takes w->first_c on to what is left.
+  void walk_vectors(Walk* w) const {
+    constexpr int64_t kFloatBytes = sizeof(float);
+    const int end = w->last_c / kLanes * kLanes;
+    if (w->first_c >= end) return;
+    Lines lines;
+    for (int r = 0; r < (kRows - 1) * p.stride_h + 3; ++r) {
+      lines.row[r] = w->row[r];
+      lines.inside[r] = w->row_step[r] != 0 ? -1 : 0;
+      lines.step[r] = w->row_step[r] * kFloatBytes;
+    }
+    lines.weights = weights;
+    lines.tap_step = padded * kFloatBytes;
+    lines.bias = bias;
+    lines.out[0] = w->out;
+    lines.out[1] = w->out + w->out_row;
+    lines.out_step = w->out_column * kFloatBytes;
+    lines.first = w->first_c * kFloatBytes;
+    lines.end = end * kFloatBytes;
+    lines.low = low;
+    lines.high = high;
+    const auto outside = [&](int column, int bit) {
+      return int64_t{static_cast<unsigned>(w->column + column) >= static_cast<unsigned>(p.in_w)} << bit;
+    };
+    if (p.stride_w == 1) {
+      lines.steps = w->count - 2;
+      lines.outside = outside(0, 0) | outside(1, 1) | outside(w->count, 2) | outside(w->count + 1, 3);
+      edgecnn_dwband_2x1(&lines);
+    } else {
+      lines.steps = w->count - 1;
+      lines.outside = outside(0, 0) | outside(2 * w->count - 1, 2) | outside(2 * w->count, 3);
+      edgecnn_dwband_2x2(&lines);
+    }
+    w->first_c = end;
+  }
+#else
+  void walk_rows(int y, int rows, int x, Walk* w) const {
+    set_rows(y, rows, x, w);
+    if (p.stride_w == 1) {
+      rows == 1 ? walk<1, 1>(*w) : walk<2, 1>(*w);
+    } else {
+      rows == 1 ? walk<1, 2>(*w) : walk<2, 2>(*w);
+    }
+  }
+#endif
 
   template <int R, int S>
   __attribute__((noinline)) void walk(const Walk& w) const {
