@@ -11,6 +11,7 @@ import json
 import math
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def guarded(program: str, run: Callable[[], int]) -> int:
-    """Runs a command; errors become one line on standard error and exit status 1."""
+    """Runs a command; warnings become one line on standard error, errors that and exit status 1."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        print(f"{program}: {' '.join(str(message).split())}", file=sys.stderr)
+
     try:
-        status = run()
+        with warnings.catch_warnings():
+            warnings.showwarning = show
+            status = run()
         sys.stdout.flush()
         return status
     except (

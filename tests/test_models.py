@@ -281,6 +281,19 @@ def test_signed_inputs_of_8_bits(data_dir: Path) -> None:
         assert evaluate_classifier(classifier, pictures).top1 == pytest.approx(0.8685, abs=1e-6)
 
 
+def test_the_command_says_in_a_line_what_runs_a_quantized_model(
+    data_dir: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from edgecnn.cli import main
+
+    pytest.importorskip(BACKENDS["tflite"])
+    model, picture = data_dir / "tflite/mobilenet_v1_0.25_128_quant.tflite", data_dir / "images/cat.bmp"
+    assert main(["classify", "--model", str(model), str(picture)]) == 0
+    out, err = capfd.readouterr()
+    assert "class 28" in out and err.startswith("edgecnn: mobilenet_v1") and "runs on tflite" in err
+    assert err.count("\n") == 1
+
+
 def test_classifier_on_a_png(data_dir: Path) -> None:
     pytest.importorskip("PIL")
     names = (data_dir / "labels/cifar10.names").read_text().split()
