@@ -22,7 +22,7 @@ from edgecnn.forecast.counts import Counts, read_counts
 from edgecnn.forecast.timing import Parameters, milliseconds
 
 HERE = Path(__file__).resolve().parent
-START = {"latency": 1.0, "bandwidth": 1.0, "sync_us": 30.0, "sharpness": 2.5}
+START = {"latency": 1.0, "bandwidth": 1.0, "sync_kinstructions": 30.0, "sharpness": 2.5}
 Values = dict[str, float]
 
 

@@ -56,6 +56,7 @@ BOARDS: dict[str, Board] = {
         "Raspberry Pi 4B (BCM2711)", "cortex-a72", 1.5, 4, 1024, 1024, 4.2, 154, same_as="rpi4b-1.8"
     ),  # RPi-4B-Rev1.1
     "rpi4b-1.8": Board("Raspberry Pi 4B or 400 at 1.8 GHz", "cortex-a72", 1.8, 4, 1024, 1024, 4.0, 154),  # 3InF
+    "rpi5": Board("Raspberry Pi 5 (BCM2712)", "cortex-a76", 2.4, 4, 2048, 1024, 9.4, 140),  # RPi-5B-Rev1.0
     "rk3328": Board("Rockchip RK3328 (Rock64)", "cortex-a53", 1.3, 4, 256, 1024, 4.3, 146),  # Pine64-Rock64
     "rk3228h": Board("Rockchip RK3228H, a sibling of the RK3328", "cortex-a53", 1.3, 4, 256, 1024, 4.3, 146),
     # With the makers' kernel 4.4; with others their memory is faster.

@@ -29,11 +29,13 @@ QEMU_PACKAGE = (
 WORLDS: dict[str, list[tuple[int, int]]] = {
     "cortex-a53": [(512, 80), (512, 160), (512, 320), (256, 160)],
     "cortex-a72": [(1024, 100), (1024, 200), (1024, 400)],
+    "cortex-a76": [(2048, 150), (2048, 300), (2048, 600)],
 }
 
-# Main ID register and first-level caches: what libraries choose kernels by.
-MIDR = {"cortex-a53": 0x410FD034, "cortex-a72": 0x410FD083}
-L1_KIB = {"cortex-a53": 32, "cortex-a72": 32}
+# Main ID register, first-level caches and features beyond ARMv8.0: what libraries choose kernels by.
+MIDR = {"cortex-a53": 0x410FD034, "cortex-a72": 0x410FD083, "cortex-a76": 0x414FD0B1}
+L1_KIB = {"cortex-a53": 32, "cortex-a72": 32, "cortex-a76": 64}
+FEATURES = {"cortex-a76": " fphp asimdhp asimddp"}
 
 
 def run(
@@ -167,7 +169,7 @@ def _board_files(folder: Path, core: str, root: Optional[Path]) -> Path:
             (folder / entry.name).symlink_to(entry.resolve())
     midr = MIDR[core]
     fields = {
-        "Features": "fp asimd evtstrm crc32 cpuid",
+        "Features": "fp asimd evtstrm crc32 cpuid" + FEATURES.get(core, ""),
         "CPU implementer": hex(midr >> 24),
         "CPU architecture": "8",
         "CPU variant": hex(midr >> 20 & 15),

@@ -22,7 +22,7 @@ class Parameters:
 
     latency: float  # share of the board's latency that a miss of the second-level cache takes
     bandwidth: float  # share that frames reach of the board's bandwidth
-    sync_us: float  # that threads lose at each step
+    sync_kinstructions: float  # thousand instructions' time that threads lose at each step
     sharpness: float  # how sharp the corner between the two times is
 
 
@@ -65,4 +65,8 @@ def milliseconds(counts: Counts, board: Board, threads: int, p: Parameters) -> f
     computing = cycles / (board.ghz * 1e6) / threads
     moving = moved / (p.bandwidth * board.bandwidth * 1e6)
     together = (computing**p.sharpness + moving**p.sharpness) ** (1 / p.sharpness)
-    return float(together.sum()) + (counts.steps * p.sync_us / 1e3 if threads > 1 else 0)
+    if threads == 1:
+        return float(together.sum())
+    # What wakes threads and waits for the last of them runs at the core's own pace.
+    instruction = float(cycles.sum() / (board.ghz * 1e6) / counts.intervals[:, 0].sum())
+    return float(together.sum()) + counts.steps * p.sync_kinstructions * 1e3 * instruction
