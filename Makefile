@@ -5,13 +5,14 @@
 # make sanitize   the C++ tests under sanitizers: minutes
 # make fuzz SECONDS=60   invented files for all that reads files: six targets, so long each
 # make soak MINUTES=30    models that come and go, bad input, full disks, signals, forks (docs/safety.md)
+# make image   the image for linux/arm64, without a registry, and the benchmark run in it (docs/arm.md)
 # make check   style, types, formatting
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(shell find csrc -type f)
 
-.PHONY: demo test test-arm sanitize fuzz soak wheels check format clean
+.PHONY: demo test test-arm image sanitize fuzz soak wheels check format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/edgecnn detect models/demo.png --model digits --boxes --save demo
@@ -24,6 +25,9 @@ wheels:
 
 test-arm:
 	$(PYTHON) docker/suite.py $(ARM)
+
+image:
+	$(PYTHON) docker/image.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -20,6 +20,11 @@ def extract(name: str, release: str, arch: str, packages: list[str]) -> Path:
 
     Nothing is installed, so none of it need run here; what packages do when they are installed is not done.
     """
+    return make(name, release, arch, packages, "extract")
+
+
+def make(name: str, release: str, arch: str, packages: list[str], variant: str) -> Path:
+    """FOLDER/name by mmdebstrap, in one of its variants, unless it is there."""
     root = FOLDER / name
     if root.exists():
         return root
@@ -27,7 +32,7 @@ def extract(name: str, release: str, arch: str, packages: list[str]) -> Path:
         raise FileNotFoundError("mmdebstrap is not installed")
     FOLDER.mkdir(parents=True, exist_ok=True)
     unfinished = FOLDER / f".{name}.{os.getpid()}"
-    command = ["mmdebstrap", "--variant=extract", f"--arch={arch}", f"--include={','.join(packages)}"]
+    command = ["mmdebstrap", f"--variant={variant}", f"--arch={arch}", f"--include={','.join(packages)}"]
     result = subprocess.run([*command, release, str(unfinished), MIRROR], capture_output=True, text=True)
     if result.returncode != 0:
         raise RuntimeError(f"{' '.join(result.args)}: {result.stderr[-2000:]}")
