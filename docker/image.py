@@ -20,7 +20,7 @@ BUILDAH = ["buildah", "--storage-driver", "vfs", "--root", str(sysroot.REPOSITOR
 IMAGE = "localhost/edgecnn:arm64"
 SHOW = "id -u; uname -m; du -sm /opt/edgecnn; command -v gcc g++ cc c++ ld || echo no compiler"
 DETECT = ["edgecnn", "detect", "models/demo.png", "--model", "digits", "--boxes"]
-BENCH = ["edgecnn-bench", "digits", "--backend", "native", "--threads", "1,2"]
+BENCH = ["edgecnn-bench", "digits", "--backend", "native", "--threads", "1,2", "--frames", "10"]
 
 
 def buildah(*arguments: object) -> str:
