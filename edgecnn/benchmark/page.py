@@ -84,21 +84,24 @@ def _who(row: Mapping[str, Any]) -> str:
 
 
 def _bars(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A bar to the median, a line from the minimum to p95; the fastest stands out."""
+    """A bar to the median, a line from the minimum to p95; the fastest stands out. A line that would make all bars
+    short is cut at twice the longest bar."""
     if not rows:
         return ""
-    scale = (WIDTH - VALUE) / max(row["p95_ms"] for row in rows)
+    most = min(max(row["p95_ms"] for row in rows), 2 * max(row["median_ms"] for row in rows))
+    scale = (WIDTH - VALUE) / most
     best = min(row["median_ms"] for row in rows)
     marks = []
     for i, row in enumerate(rows):
         y = ROW * (i + 1) - BAR - 4
         middle = y + BAR / 2
-        low, median, high = (scale * row[key] for key in ("min_ms", "median_ms", "p95_ms"))
+        low, median, high = (scale * min(row[key], most) for key in ("min_ms", "median_ms", "p95_ms"))
+        end = f"M{high:.1f} {middle - 4}v8" if row["p95_ms"] <= most else ""
         color = "--best" if row["median_ms"] == best else "--bar"
         marks.append(
             f'<text x="0" y="{y - 5}">{_who(row)}</text>'
             f'<rect x="0" y="{y}" width="{median:.1f}" height="{BAR}" fill="var({color})"/>'
-            f'<path d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 4}v8M{high:.1f} {middle - 4}v8" '
+            f'<path d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 4}v8{end}" '
             'stroke="currentColor" fill="none"/>'
             f'<text x="{high + 8:.1f}" y="{middle + 4}">{row["median_ms"]:.2f} ms'
             f'<tspan class="dim"> {row["fps"]:.1f} fps</tspan></text>'
