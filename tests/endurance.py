@@ -187,9 +187,16 @@ class Faults:
         ) as process:
             time.sleep(self.rng.uniform(0.3, 0.8))
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
+            try:
+                _, errors = process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise Failure("the command goes on") from None
         if "in main" in errors:  # what Python itself prints while it starts is not ours
             raise Failure(errors[-300:])
+        # Python says "Exception ignored" where the signal comes while it cannot pass an exception on.
+        if process.returncode not in (130, -signal.SIGINT) and "ignored" not in errors:
+            raise Failure(f"status {process.returncode}")
 
     def signals(self) -> None:
         """A hundred signals while frames run in all threads."""
@@ -287,6 +294,8 @@ def endure(slots: list[Slot], seconds: float, threads: int, seed: int, report: b
     problems: list[str] = []
     rng = random.Random(seed)
     before = signal.signal(signal.SIGUSR1, lambda number, frame: None)
+    # A shell starts what runs in the background with Ctrl-C ignored, which the commands would inherit.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
     start = shown = time.monotonic()
     settled: State | None = None
     try:
@@ -313,6 +322,7 @@ def endure(slots: list[Slot], seconds: float, threads: int, seed: int, report: b
             last = State()
     finally:
         signal.signal(signal.SIGUSR1, before)
+        signal.signal(signal.SIGINT, ignored)
     assert settled is not None
     if counts["wrong"]:
         problems.append(f"{counts['wrong']} of {counts['frames']} frames differ")
