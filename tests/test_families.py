@@ -13,6 +13,7 @@ import edgecnn
 from edgecnn.cli import main
 from edgecnn.graph.ir import Graph, GraphBuilder
 from edgecnn.images import open_picture
+from edgecnn.importers import import_model
 from edgecnn.yolo.families import recognise
 
 SIZE = (128, 64)  # 16 x 8, 8 x 4, 4 x 2, 2 x 1 cells
@@ -90,3 +91,30 @@ def test_c_finds_the_same_boxes(data_dir: Path, model: str, tmp_path: Path) -> N
             found = context.detect(image_of(np.ascontiguousarray(open_picture(expected.source).pixels), RGB), conf=0.1)
             assert found["xyxy"].tobytes() == expected.xyxy.tobytes() and len(found) > 0
             assert found["score"].tobytes() == expected.conf.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("task", "names", "recognised", "labels"),
+    [
+        ("detect", "{0: 'person', 1: \"traffic 'light'\"}", True, ("person", "traffic 'light'")),
+        ("pose", "{0: 'person', 1: 'b'}", False, ("person", "b")),
+        ("obb", "{0: 'plane'}", False, ("plane",)),
+        ("detect", "{0: 'person'}", False, ("person",)),  # other numbers than the classes
+        ("detect", "nonsense", True, ()),
+    ],
+)
+def test_what_ultralytics_says(
+    task: str, names: str, recognised: bool, labels: tuple[str, ...], tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    helper = onnx.helper
+    inputs = [helper.make_tensor_value_info("picture", 1, (1, 3, SIZE[1], SIZE[0]))]
+    values = onnx.numpy_helper.from_array(np.zeros((1, 6, 168), np.float32), "values")
+    nodes = [helper.make_node("Identity", ["values"], ["out"])]
+    outputs = [helper.make_tensor_value_info("out", 1, (1, 6, 168))]
+    model = helper.make_model(helper.make_graph(nodes, "net", inputs, outputs, [values]), ir_version=9)
+    helper.set_model_props(model, {"task": task, "names": names})
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    metadata = import_model(path).metadata
+    assert bool(metadata.heads) == recognised and metadata.labels == labels

@@ -43,13 +43,15 @@ def _cells(input_size: tuple[int, int], strides: tuple[int, ...]) -> int:
 def recognise(graph: Graph) -> Graph:
     """The graph with head, preprocessing and task of its family, where it is of one and does not say so itself."""
     known = graph.metadata
-    if known.heads or known.task or len(graph.inputs) != 1:
+    if known.heads or known.task not in ("", "detect") or len(graph.inputs) != 1:
         return graph
     shape = graph.input_specs[0].shape
     if len(shape) != 4 or shape[1] != 3:
         return graph
     head = _head(graph, (shape[3], shape[2]))
     if head is None:
+        return graph
+    if len(known.labels) not in (0, head.classes):
         return graph
     return graph.with_metadata(heads=(head,), task="detect", preprocess=PREPROCESS[head.kind])
 

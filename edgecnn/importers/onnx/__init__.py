@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
@@ -23,6 +24,7 @@ from edgecnn.importers.onnx.operators import IMPORTERS, MOVES, QUANTIZED
 from edgecnn.importers.onnx.proto import COMPUTED, DTYPES, OnnxFile
 
 Source = Union[str, "os.PathLike[str]", bytes]
+NAMES = re.compile(r"""\d+: (?:'([^']*)'|"([^"]*)")""")
 METADATA_KEY = "edgecnn"  # in metadata_props, written by export_onnx
 
 __all__ = ["METADATA_KEY", "NeedsConstant", "import_onnx"]
@@ -210,4 +212,8 @@ def _metadata(c: Context, outputs: Sequence[str]) -> Metadata:
                 raise ModelFormatError(f"{label}: {error}") from error
     shape = c.builder.shape(outputs[0])
     one_vector = shape[:1] == (1,) and (len(shape) == 2 or (len(shape) == 4 and shape[2:] == (1, 1)))
-    return Metadata(source=label, task="classify" if one_vector and len(outputs) == 1 else "")
+    # Ultralytics' exporter writes "detect", "pose", "obb", ..., and the names as Python prints a dict.
+    said = {entry.key: entry.value for entry in c.file.model.metadata_props if entry.key in ("task", "names")}
+    names = [name for pair in NAMES.findall(said.get("names", "")) for name in pair if name]
+    task = "classify" if one_vector and len(outputs) == 1 else said.get("task", "")
+    return Metadata(source=label, labels=tuple(names), task=task)
