@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <map>
 #include <numeric>
 
 #include "vision/nms.h"
@@ -53,10 +52,20 @@ std::string read_input(const Metadata& m, vision::InputFormat* format) {
   return "";
 }
 
-const std::map<std::string, vision::YoloKind> kRowKinds = {{"v5", vision::YoloKind::kV5},
-                                                           {"v8", vision::YoloKind::kV8},
-                                                           {"nanodet", vision::YoloKind::kNanoDet},
-                                                           {"ssd", vision::YoloKind::kSsd}};
+// Whether it is a head of one box a row.
+bool row_kind(const std::string& name, vision::YoloKind* kind) {
+  constexpr struct {
+    const char* name;
+    vision::YoloKind kind;
+  } kKinds[] = {{"v5", vision::YoloKind::kV5},
+                {"v8", vision::YoloKind::kV8},
+                {"nanodet", vision::YoloKind::kNanoDet},
+                {"ssd", vision::YoloKind::kSsd}};
+  for (const auto& known : kKinds) {
+    if (name == known.name) return *kind = known.kind, true;
+  }
+  return false;
+}
 
 // Heads of one box a row. The kind, the classes and the output are known.
 std::string read_rows(const Metadata& m, const HeadInfo& info, const std::vector<int64_t>& shape,
@@ -122,10 +131,7 @@ std::string read_head(const Metadata& m, const HeadInfo& info, PictureModel::Hea
     if (shape[0] < 1 || values != length) return what + "does not fit the output's shape";
     return "";
   }
-  if (const auto row_kind = kRowKinds.find(info.kind); row_kind != kRowKinds.end()) {
-    yolo.kind = row_kind->second;
-    return read_rows(m, info, shape, what, head);
-  }
+  if (row_kind(info.kind, &yolo.kind)) return read_rows(m, info, shape, what, head);
   if (info.kind == "fastestdet") {
     yolo.kind = vision::YoloKind::kFastestDet;
     if (shape.size() != 4 || shape[0] < 1 || shape[1] != 5 + info.classes || shape[2] < 1 || shape[3] < 1 ||

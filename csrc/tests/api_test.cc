@@ -316,7 +316,7 @@ void test_pictures(const char* detector, const char* classifier) {
   CHECK(classes_of.classify(good, &classes) == ECNN_OK && classes.size() == 3);
   CHECK(classes[0].probability >= classes[1].probability && classes[1].probability >= classes[2].probability);
   CHECK_ERROR(context.classify(good, &classes), ECNN_ERROR_UNSUPPORTED, "not a classifier");
-  CHECK_ERROR(classes_of.detect(good, &boxes), ECNN_ERROR_UNSUPPORTED, "no YOLO head");
+  CHECK_ERROR(classes_of.detect(good, &boxes), ECNN_ERROR_UNSUPPORTED, "it has no head");
 }
 
 }  // namespace
