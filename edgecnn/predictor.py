@@ -51,7 +51,7 @@ class Predictor:
 
     @cached_property
     def metadata(self) -> Metadata:
-        """Labels, YOLO heads and preprocessing, where the file tells."""
+        """Labels, heads and preprocessing, where the file tells."""
         return self._metadata()
 
     def run(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
