@@ -25,8 +25,12 @@ from edgecnn.predictor import BACKENDS
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    options = build_parser().parse_args(arguments)
-    return guarded("edgecnn", lambda: options.run(options))
+
+    def run() -> int:
+        options = build_parser().parse_args(arguments)
+        return int(options.run(options))
+
+    return guarded("edgecnn", run)
 
 
 def guarded(program: str, run: Callable[[], int]) -> int:

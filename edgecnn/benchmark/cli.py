@@ -39,8 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from edgecnn.benchmark import compare
 
         return compare.main(arguments[1:])
-    options = build_parser().parse_args(arguments)
-    return guarded("edgecnn-bench", lambda: run(options))
+    return guarded("edgecnn-bench", lambda: run(build_parser().parse_args(arguments)))
 
 
 def build_parser() -> argparse.ArgumentParser:
