@@ -3,7 +3,7 @@
 Every combination of model, backend and number of threads is a runner in a process of its own (`runner`). All are
 loaded, as many at a time as memory holds; their outputs on one seeded input are compared; then they run in turns, a
 short burst each, round after round in an order that changes, so that a clock that drifts or a board that gets hot hits
-all alike. After a third of the rounds all processes are replaced: how a process happens to lie in memory is part of its
+all alike. After a fifth of the rounds all processes are replaced: how a process happens to lie in memory is part of its
 speed, and a run that saw one process of each would take that for a difference.
 
 Between the rounds the machine is asked for its temperature, its clocks and what slows it down, and multiply-adds are
@@ -25,8 +25,9 @@ from edgecnn.benchmark import machine
 from edgecnn.benchmark.peers import PEERS
 from edgecnn.benchmark.runner import STAGES, Job, Runner, RunnerFailed
 
-STARTS = 3
-ROUNDS = 4  # of each start
+STARTS = 5
+ROUNDS = 4  # of each start, at least
+BURST = 0.25  # seconds, of more rounds: short ones fall between what else the machine does
 TOLERANCE = 1e-3  # largest difference of outputs, relative to the largest value of the output
 LOW_MEMORY = 0.15  # of all memory: with less available, no further runner is loaded beside those that are
 
@@ -188,7 +189,8 @@ class _Batch:
 
     def run(self, seconds: float, frames: int) -> None:
         """All bursts of all."""
-        share = -(-frames // (STARTS * ROUNDS))
+        rounds = max(ROUNDS, round(seconds / (STARTS * BURST)))
+        share = -(-frames // (STARTS * rounds))
         for start in range(STARTS):
             if start:
                 self.close()
@@ -198,13 +200,13 @@ class _Batch:
             for result, _ in self._runners:
                 result.rounds.append([])
             self._clock.sample()
-            for turn in range(ROUNDS):
-                self._progress(f"round {start * ROUNDS + turn + 1} of {STARTS * ROUNDS}")
+            for turn in range(rounds):
+                self._progress(f"round {start * rounds + turn + 1} of {STARTS * rounds}")
                 for result, runner in _order(self._runners, turn):
                     if result.error:
                         continue
                     with _kept(result):
-                        times = runner.burst(seconds / (STARTS * ROUNDS), share)
+                        times = runner.burst(seconds / (STARTS * rounds), share)
                         for stage, row in times.items():
                             result.times[stage] += row
                         result.rounds[-1].append(min(times["inference"]))
