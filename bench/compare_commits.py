@@ -154,7 +154,10 @@ def call(command: Sequence[object], tree: Path | None = None) -> str:
     if tree is not None:
         environment["PYTHONPATH"] = str(tree)
     words = [str(word) for word in command]
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=tree or REPOSITORY)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=tree or REPOSITORY)
+    except FileNotFoundError:
+        raise Failure(f"{words[0]} is not installed") from None
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-8:]
         raise Failure(f"{' '.join(words[:4])}: " + "\n  ".join(last))
@@ -163,6 +166,7 @@ def call(command: Sequence[object], tree: Path | None = None) -> str:
 
 def resolve(commit: str) -> str:
     """The hash of a commit."""
+    call(["git", "--version"])
     try:
         return call(["git", "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"]).strip()
     except Failure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -135,10 +137,18 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     assert stop.value.code == 2 and "usage:" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_unknown_commit(capsys: pytest.CaptureFixture[str]) -> None:
     assert commits.main(["no-such-commit", "HEAD"]) == 1
     captured = capsys.readouterr()
     assert captured.out == "" and "no-such-commit" in captured.err
+
+
+def test_without_git(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert commits.main(["HEAD", "HEAD"]) == 1
+    assert capsys.readouterr().err.endswith("git is not installed\n")
 
 
 def test_accuracy(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
