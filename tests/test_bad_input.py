@@ -19,7 +19,7 @@ from edgecnn.errors import (
     UnsupportedOperator,
 )
 
-MODELS = Path(__file__).resolve().parent.parent / "edgecnn" / "zoo" / "weights"
+MODELS = Path(edgecnn.__file__).parent / "zoo" / "weights"
 CFG, WEIGHTS = MODELS / "digits.cfg", MODELS / "digits.weights"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from c_api import BGR, BGRA, CLASS, GREY, NV12, RGB, RGBA, YUYV, Context, image_of, load_library
-from native_build import CSRC, REPOSITORY, execute, native_build, tool
+from native_build import CSRC, execute, native_build, tool
 from test_models import DETECTORS, PICTURES
 
 import edgecnn
@@ -262,7 +263,7 @@ def edgecnn_target() -> str:
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     code = "import sys; from edgecnn.cli import main; sys.exit(main(sys.argv[1:]))"
-    environment = {"PYTHONPATH": str(REPOSITORY), "EDGECNN_CACHE": "off", "HOME": str(tmp_path)}
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "EDGECNN_CACHE": "off", "HOME": str(tmp_path)}
     for target in ("armv8", "x86-avx2", "portable"):
         written = []
         for seed in ("1", "2"):  # of Python's hashes

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import edgecnn
 from edgecnn import cli, doctor
 from edgecnn.benchmark import machine
 from edgecnn.errors import EdgeCNNError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEMO = REPOSITORY / "models" / "demo.png"
-WEIGHTS = REPOSITORY / "edgecnn" / "zoo" / "weights"
+WEIGHTS = Path(edgecnn.__file__).parent / "zoo" / "weights"
 
 pillow = pytest.importorskip("PIL.Image", reason="pictures are read with Pillow")
 
@@ -317,7 +318,7 @@ class TestUsage:
         assert capsys.readouterr().err == "edgecnn: two lines\n"
 
     def test_reader_that_goes_away(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         command = [sys.executable, "-m", "edgecnn.cli", "models", "list"]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert process.stdout is not None and process.stderr is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,10 +37,8 @@ except edgecnn.EdgeCNNError as error:
 def test_full_disk(call: str, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"what was here")
     script = FULL_DISK.format(call=call.format(folder=tmp_path))
-    environment = {"EDGECNN_CACHE": str(tmp_path / "cache"), "PYTHONPATH": "."}
-    run = subprocess.run(
-        [sys.executable, "-c", script], env=environment, cwd=Path(__file__).parents[1], capture_output=True, text=True
-    )
+    environment = {"EDGECNN_CACHE": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert run.stderr.startswith("refused: ") and "File too large" in run.stderr, run.stderr
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert left == [tmp_path / "a.png"] and left[0].read_bytes() == b"what was here"

@@ -17,7 +17,7 @@ from edgecnn.backends import compiled
 from edgecnn.cli import main
 from edgecnn.errors import EdgeCNNError, InputError, MemoryLimit, ModelError
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "edgecnn" / "zoo" / "weights"
+WEIGHTS = Path(edgecnn.__file__).parent / "zoo" / "weights"
 X = np.random.default_rng(0).random((1, 1, 28, 28), np.float32)
 
 

@@ -10,7 +10,7 @@ import pytest
 import edgecnn
 from edgecnn.errors import BackendError, InputError, ModelError
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "edgecnn" / "zoo" / "weights"
+WEIGHTS = Path(edgecnn.__file__).parent / "zoo" / "weights"
 BACKENDS = {"native": None, "onnxruntime": "onnxruntime", "tflite": "ai_edge_litert", "reference": None}
 
 
