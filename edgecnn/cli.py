@@ -52,11 +52,22 @@ def guarded(program: str, run: Callable[[], int]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except ImportError as error:
+        if not _interrupted(error):
+            raise
+        return 130
     except EdgeCNNError as error:
         print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
     except OSError as error:
         print(f"{program}: {error.filename or 'error'}: {error.strerror or error}", file=sys.stderr)
     return 1
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether it came of Ctrl-C: the start of an extension module makes an ImportError of that."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 # Types of arguments: argparse turns their errors into exit status 2.

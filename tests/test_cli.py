@@ -314,8 +314,17 @@ class TestUsage:
         def interrupt() -> int:
             raise KeyboardInterrupt
 
+        def interrupt_import() -> int:
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt as error:
+                raise ImportError("initialization failed") from error
+
         assert cli.guarded("edgecnn", fail) == 1 and cli.guarded("edgecnn", interrupt) == 130
+        assert cli.guarded("edgecnn", interrupt_import) == 130
         assert capsys.readouterr().err == "edgecnn: two lines\n"
+        with pytest.raises(ImportError):
+            cli.guarded("edgecnn", lambda: __import__("no_such_module") and 0)
 
     def test_reader_that_goes_away(self) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
