@@ -55,7 +55,7 @@ def settings_of_this_machine() -> list[str]:
 
 
 def main() -> None:
-    suite.register_qemu()
+    suite.register_qemu(suite.ARM64)
     bases = {"BASE": make_base("arm64"), "BUILD_BASE": make_base("amd64")}
     # BuildKit knows the platforms by itself; Debian 12's buildah has to be told.
     platforms = {"BUILDPLATFORM": "linux/amd64", "BUILDARCH": "amd64", "TARGETARCH": "arm64"}

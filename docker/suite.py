@@ -3,8 +3,9 @@
     python docker/suite.py [--quick] [--core cortex-a53]... [PYTEST ARGUMENTS ...]
 
 From nothing: builds the wheel (wheels.py), makes a root file system of Debian's packages (sysroot.py), installs the
-wheel and what the tests need into it, and runs pytest there, by QEMU's user mode. Needs Debian's g++-aarch64-linux-gnu,
-mmdebstrap and qemu-user-static, and root (for chroot and binfmt_misc). The package edgecnn of the repository is not
+wheel and what the tests need into it, and runs pytest there, by QEMU's user mode. Needs Debian's g++-aarch64-linux-gnu
+(for cortex-a7, a 32-bit system, g++-arm-linux-gnueabihf), mmdebstrap and qemu-user-static, and root (for chroot and
+binfmt_misc). The package edgecnn of the repository is not
 there: what is tested is what a user installs. Emulated time says nothing about speed.
 """
 
@@ -29,13 +30,40 @@ PYTHON = "3.11"
 QUICK = ["public_api", "native", "kernels", "kernels_conv", "first_conv", "depthwise", "winograd", "boxes", "detector"]
 # These start many threads at once, each of which waits in a loop: on emulated cores that is for minutes.
 SLOW = ["test_native.py::test_several_predictors_at_once", "test_native.py::test_one_predictor_in_many_threads"]
-# What tests import, of the extras in pyproject.toml; style checkers are not for here.
-REQUIREMENTS = [
-    *("numpy", "pytest", "pytest-xdist", "hypothesis", "Pillow", "platformdirs", "opencv-python-headless<5"),
-    *("onnx", "onnxruntime", "ai-edge-litert"),
-]
+
+
+@dataclass(frozen=True)
+class System:
+    """A Debian 12 of one architecture. What the tests import comes from Debian, from PyPI or both."""
+
+    arch: str  # in the tags of wheels
+    qemu: str
+    elf: bytes  # class and machine in the head of its programs, as binfmt_misc takes them
+    packages: tuple[str, ...]  # of Debian
+    requirements: tuple[str, ...]  # of PyPI, of the extras in pyproject.toml; style checkers are not for here
+    libraries: str = ""  # where the dynamic linker looks, too: no package was configured
+
+
+ARM64 = System(
+    "aarch64",
+    "qemu-aarch64-static",
+    rb"\x02 \xb7",
+    ("python3", "libgomp1", "libstdc++6", "coreutils"),
+    ("numpy", "pytest", "pytest-xdist", "hypothesis", "Pillow", "platformdirs", "opencv-python-headless<5")
+    + ("onnx", "onnxruntime", "ai-edge-litert"),
+)
+# PyPI has no wheels of compiled packages for 32-bit ARM.
+ARMHF = System(
+    "armv7l",
+    "qemu-arm-static",
+    rb"\x01 \x28",
+    ("python3", "libstdc++6", "coreutils", "python3-numpy", "python3-pytest", "python3-pytest-xdist")
+    + ("python3-hypothesis", "python3-pil", "python3-platformdirs"),
+    (),
+    "/usr/lib/arm-linux-gnueabihf/blas:/usr/lib/arm-linux-gnueabihf/lapack",
+)
 # Pip on the build machine chooses wheels for the board: those of its architecture and glibc (Debian 12: 2.36).
-PLATFORMS = [f"manylinux_2_{n}_aarch64" for n in (17, 24, 26, 27, 28, 31, 34, 35)] + ["manylinux2014_aarch64"]
+GLIBC = (17, 24, 26, 27, 28, 31, 34, 35)
 
 
 @dataclass(frozen=True)
@@ -44,43 +72,56 @@ class Core:
 
     name: str
     part: str
+    system: System
 
 
-CORES = {core.name: core for core in (Core("cortex-a53", "0xd03"), Core("cortex-a72", "0xd08"), Core("max", "0xd40"))}
+CORES = {
+    core.name: core
+    for core in (
+        Core("cortex-a53", "0xd03", ARM64),
+        Core("cortex-a72", "0xd08", ARM64),
+        Core("max", "0xd40", ARM64),
+        Core("cortex-a7", "0xc07", ARMHF),
+    )
+}
 
 
-def register_qemu() -> None:
+def register_qemu(system: System) -> None:
     """Lets the kernel start ARM programs by QEMU, in a chroot too (flag F: it is opened now, not at the path there)."""
-    qemu = shutil.which("qemu-aarch64-static")
+    qemu = shutil.which(system.qemu)
     if not qemu:
-        raise FileNotFoundError("qemu-aarch64-static is not installed (Debian: qemu-user-static)")
+        raise FileNotFoundError(f"{system.qemu} is not installed (Debian: qemu-user-static)")
     folder = Path("/proc/sys/fs/binfmt_misc")
     if not (folder / "register").exists():
         subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(folder)], check=True)
-    if not (folder / "qemu-aarch64").exists():
-        magic = rb"\x7fELF\x02\x01\x01" + rb"\x00" * 9 + rb"\x02\x00\xb7\x00"
+    name = system.qemu.replace("-static", "")
+    if not (folder / name).exists():
+        bits, machine = system.elf.split()
+        magic = rb"\x7fELF" + bits + rb"\x01\x01" + rb"\x00" * 9 + rb"\x02\x00" + machine + rb"\x00"
         mask = rb"\xff" * 7 + rb"\x00" + rb"\xff" * 8 + rb"\xfe\xff\xff\xff"
-        (folder / "register").write_bytes(b":qemu-aarch64:M::" + magic + b":" + mask + f":{qemu}:F".encode())
+        (folder / "register").write_bytes(f":{name}:M::".encode() + magic + b":" + mask + f":{qemu}:F".encode())
 
 
-def root_file_system() -> Path:
+def root_file_system(system: System) -> Path:
     """A Debian with Python and the packages that tests need."""
-    root = sysroot.extract("tests-arm64", "bookworm", "arm64", ["python3", "libgomp1", "libstdc++6", "coreutils"])
+    debian = wheels.DEBIAN_ARCH[system.arch]
+    root = sysroot.extract(f"tests-{debian}", "bookworm", debian, list(system.packages))
     install = [str(wheels.tools()), "-m", "pip", "install", "--quiet", "--only-binary=:all:"]
     install += ["--python-version", PYTHON]
-    install += [word for platform in PLATFORMS for word in ("--platform", platform)]
+    platforms = [f"manylinux_2_{n}_{system.arch}" for n in GLIBC] + [f"manylinux2014_{system.arch}"]
+    install += [word for platform in platforms for word in ("--platform", platform)]
     packages = root / "opt" / "packages"
-    if not packages.exists():
+    if system.requirements and not packages.exists():
         unfinished = root / "opt" / "unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
-        subprocess.run([*install, "--target", str(unfinished), *REQUIREMENTS], check=True)
+        subprocess.run([*install, "--target", str(unfinished), *system.requirements], check=True)
         unfinished.rename(packages)
     return root
 
 
-def install_wheel(root: Path) -> str:
+def install_wheel(root: Path, arch: str) -> str:
     """The wheel of this commit into the root file system; its name."""
-    wheel = wheels.build(PYTHON, "aarch64", sysroot.REPOSITORY / "build" / "wheels")
+    wheel = wheels.build(PYTHON, arch, sysroot.REPOSITORY / "build" / "wheels")
     folder = root / "opt" / "edgecnn"
     shutil.rmtree(folder, ignore_errors=True)
     command = [str(wheels.tools()), "-m", "pip", "install", "--quiet", "--no-deps", "--python-version", PYTHON]
@@ -110,6 +151,7 @@ def run_tests(root: Path, core: Core, arguments: list[str]) -> tuple[int, str]:
         f"CPU part\t: {core.part}\nCPU revision\t: 4\n\n"
         for i in range(4)
     )
+    (root / "opt").mkdir(exist_ok=True)
     (root / "opt" / "cpuinfo").write_text(text)
     beside = sysroot.REPOSITORY.parent / "shared" / "data"
     data = os.environ.get("EDGECNN_DATA", str(beside) if beside.exists() else "")
@@ -125,6 +167,7 @@ def run_tests(root: Path, core: Core, arguments: list[str]) -> tuple[int, str]:
         "PYTHONPATH": "/opt/edgecnn:/opt/packages",
         "PYTHONDONTWRITEBYTECODE": "1",
         "QEMU_CPU": core.name,
+        **({"LD_LIBRARY_PATH": core.system.libraries} if core.system.libraries else {}),
         "HOME": "/tmp",
         "TMPDIR": "/tmp",
         **({"EDGECNN_DATA": "/data"} if data else {}),
@@ -151,12 +194,16 @@ def main() -> None:
     options, arguments = parser.parse_known_args()
     if options.quick:
         arguments += [f"tests/test_{name}.py" for name in QUICK] + [f"--deselect=tests/{name}" for name in SLOW]
-    register_qemu()
-    root = root_file_system()
-    name = install_wheel(root)
-    copy_tests(root)
     results = []
+    ready: dict[System, tuple[Path, str]] = {}
     for core in options.core or CORES:
+        system = CORES[core].system
+        if system not in ready:
+            register_qemu(system)
+            root = root_file_system(system)
+            ready[system] = root, install_wheel(root, system.arch)
+            copy_tests(root)
+        root, name = ready[system]
         begin = time.monotonic()
         status, summary = run_tests(root, CORES[core], arguments)
         results.append((status, f"{name} on {core}: {summary}, {(time.monotonic() - begin) / 60:.1f} minutes"))

@@ -1,11 +1,12 @@
 """Builds wheels for ARM boards on a PC, and checks that each keeps what its name promises.
 
-    python docker/wheels.py [--arch aarch64] [--python 3.9 3.11 3.13] [--out dist]
+    python docker/wheels.py [--arch aarch64 armv7l] [--python 3.9 3.11 3.13] [--out dist]
 
-Needs Debian's g++-aarch64-linux-gnu and mmdebstrap. The code is compiled against the C and C++ libraries of Debian 11,
-the oldest Raspberry Pi OS with a Python that edgecnn supports, and the Python of the release that ships it. The tag
-(manylinux_2_N) then says what the library really asks of a system: it is computed from the versions of its symbols. A
-wheel with an instruction that its oldest board lacks (instructions.py) is not made.
+Needs Debian's g++-aarch64-linux-gnu, for 32-bit systems (armv7l) g++-arm-linux-gnueabihf, and mmdebstrap. The code is
+compiled against the C and C++ libraries of Debian 11, the oldest Raspberry Pi OS with a Python that edgecnn supports,
+and the Python of the release that ships it. The tag (manylinux_2_N) then says what the library really asks of a system:
+it is computed from the versions of its symbols. A wheel with an instruction that its oldest board lacks
+(instructions.py) is not made.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ import sysroot
 RELEASES = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie"}
 OLDEST = "3.9"
 COMPILER = ["libc6-dev", "libstdc++-10-dev"]  # of its release
-DEBIAN_ARCH = {"aarch64": "arm64"}
-TRIPLET = {"aarch64": "aarch64-linux-gnu"}
+DEBIAN_ARCH = {"aarch64": "arm64", "armv7l": "armhf"}
+TRIPLET = {"aarch64": "aarch64-linux-gnu", "armv7l": "arm-linux-gnueabihf"}
 # What each manylinux_2_N allows at most of libstdc++, as PEP 600 asks: what the distributions with that glibc have.
 LIBSTDCXX = {17: (3, 4, 19), 24: (3, 4, 22), 27: (3, 4, 24), 31: (3, 4, 28), 34: (3, 4, 29), 35: (3, 4, 30)}
 TOOLS = sysroot.REPOSITORY / "build" / "wheel-tools"
@@ -80,6 +81,8 @@ def manylinux(library: Path, arch: str) -> str:
 
 def build(version: str, arch: str, out: Path) -> Path:
     """One wheel; the library is compiled once for all Pythons."""
+    if not shutil.which(f"{TRIPLET[arch]}-g++"):
+        raise FileNotFoundError(f"{TRIPLET[arch]}-g++ is not installed (Debian: g++-{TRIPLET[arch]})")
     python = tools()
     base = libraries(OLDEST, arch)
     suffix = f".cpython-{version.replace('.', '')}-{TRIPLET[arch]}.so"
@@ -114,7 +117,9 @@ def build(version: str, arch: str, out: Path) -> Path:
         tags = ["--python-tag", tag, "--abi-tag", tag, "--platform-tag", platform]
         command = [str(python), "-m", "wheel", "tags", "--remove", *tags, str(wheel)]
         name = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-        if not instructions.check(Path(folder) / name):
+        # The wheel has no symbols, without which 32-bit code cannot be read.
+        objects = sorted((temporary / "cmake").rglob("*.o")) if arch == "armv7l" else []
+        if not instructions.check(Path(folder) / name, objects):
             raise ValueError(f"{name} is not made")
         out.mkdir(parents=True, exist_ok=True)
         return Path(shutil.copy(Path(folder) / name, out))
@@ -126,10 +131,13 @@ def main() -> None:
     parser.add_argument("--python", nargs="+", choices=sorted(RELEASES), default=list(RELEASES))
     parser.add_argument("--out", type=Path, default=sysroot.REPOSITORY / "dist")
     options = parser.parse_args()
-    for arch in options.arch:
-        for version in options.python:
-            wheel = build(version, arch, options.out)
-            print(f"{wheel}: {wheel.stat().st_size / 2**20:.2f} MiB")
+    try:
+        for arch in options.arch:
+            for version in options.python:
+                wheel = build(version, arch, options.out)
+                print(f"{wheel}: {wheel.stat().st_size / 2**20:.2f} MiB", flush=True)
+    except (FileNotFoundError, RuntimeError, ValueError) as error:
+        sys.exit(f"wheels.py: {error}")
 
 
 if __name__ == "__main__":
