@@ -67,7 +67,8 @@ struct DwBand {
       w.last_c = last_c;
       walk_rows(y, rows, x + begin, &w);
       w.first_c = first_c;
-      if (epilogue.mode == ActMode::kLeaky || epilogue.mode == ActMode::kOther) activate_after(w, rows);
+      if (epilogue.mode == ActMode::kShallowLeaky || epilogue.mode == ActMode::kOther)
+        activate_after(w, rows);
     }
   }
 

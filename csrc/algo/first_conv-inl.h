@@ -173,8 +173,8 @@ struct FirstConvStep {
 #pragma GCC unroll 24
         for (int i = 0; i < N; ++i) v[i] = clamp(v[i], f.alpha, f.beta);
         break;
-      case ActMode::kLeaky: {
-        const LeakyFunctor leaky{f.alpha};
+      case ActMode::kShallowLeaky: {
+        const ShallowLeakyFunctor leaky{f.alpha};
 #pragma GCC unroll 24
         for (int i = 0; i < N; ++i) v[i] = leaky(v[i]);
         break;

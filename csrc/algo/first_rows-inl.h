@@ -14,7 +14,18 @@ namespace EC_ISA {
 template <int N>
 __attribute__((noinline)) void deal(const float* __restrict x, int64_t n, float* __restrict a,
                                     float* __restrict b, float* __restrict c, float* __restrict d) {
-  for (int64_t i = 0; i < n; ++i) {
+  int64_t i = 0;
+#ifdef EC_HAS_LOAD_DEALT
+  for (; i + kLanes <= n; i += kLanes) {
+    Vec v[N];
+    load_dealt(x + i * N, v);
+    store(a + i, v[0]);
+    if constexpr (N > 1) store(b + i, v[1]);
+    if constexpr (N > 2) store(c + i, v[2]);
+    if constexpr (N > 3) store(d + i, v[3]);
+  }
+#endif
+  for (; i < n; ++i) {
     a[i] = x[i * N];
     if constexpr (N > 1) b[i] = x[i * N + 1];
     if constexpr (N > 2) c[i] = x[i * N + 2];

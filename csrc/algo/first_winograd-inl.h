@@ -9,7 +9,7 @@
 //
 //   ring    [6 rows][C][6][tiles]         transformed along the rows
 //   inputs  [vector of tiles][6][C][6][kLanes]   and down the columns; the column's number first
-//   half    [tile][4][6]                  products, transformed down the columns
+//   half    [6][tile][4]                  products, transformed down the columns
 //
 // kTiles tiles at a time, one vector of output channels: for each of the six columns the products of its six
 // frequencies are registers, and so are the four sums they become.
@@ -114,7 +114,6 @@ struct FirstWinogradStep {
     float* out;
     void (*multiply_tiles)(const float* x, const float* w, float* half);
     Epilogue epilogue;
-    bool pool_first;            // the function rises
     int64_t ring_picture = -1;  // whose rows are in the ring, and their end
     int64_t ring_end = 0;
 
@@ -131,7 +130,6 @@ struct FirstWinogradStep {
                          : p.in_c == 3 ? multiply<3>
                                        : multiply<4>) {
       make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, 0, 0, &epilogue);
-      pool_first = rises(epilogue);
     }
 
     // Counted over the batch.
@@ -148,16 +146,20 @@ struct FirstWinogradStep {
       const int64_t near = larger<int64_t>(1, kNearFloats / shape.vector);
       for (int64_t first = 0; first < shape.vecs; first += near) {
         for (int64_t t = 0; t < tiles; t += kTiles) {
+          Target to;
+          to.pixel = p.out_stride;
+          to.line = line;
+          to.tile = tile;
+          to.tiles = static_cast<int>(smaller<int64_t>(kTiles, tiles - t));
+          to.rows = rows;
+          to.columns = static_cast<int>(smaller<int64_t>(kTiles * kOut, shape.columns - t * kOut));
           for (int64_t v = first; v < smaller(first + near, shape.vecs); ++v) {
             multiply_tiles(scratch.inputs + t / kLanes * shape.vector + t % kLanes,
                            weights + v * shape.vector, scratch.half);
-            float* to = row + t * tile + v * kLanes;
-            const int count = static_cast<int>(smaller<int64_t>(p.out_c - v * kLanes, kLanes));
-            for (int64_t i = 0; i < smaller<int64_t>(kTiles, tiles - t); ++i, to += tile) {
-              const int columns = static_cast<int>(smaller<int64_t>(kOut, shape.columns - (t + i) * kOut));
-              output_tile(scratch.half + i * kOut * kIn * kLanes, bias + v * kLanes, to, line, rows, columns,
-                          count);
-            }
+            to.out = row + t * tile + v * kLanes;
+            to.channels = static_cast<int>(smaller<int64_t>(p.out_c - v * kLanes, kLanes));
+            (p.pool ? output_tiles<true> : output_tiles<false>)(scratch.half, bias + v * kLanes, to,
+                                                                &epilogue);
           }
         }
       }
@@ -210,19 +212,17 @@ struct FirstWinogradStep {
     template <int C>
     static void multiply(const float* x, const float* w, float* half) {
 #pragma GCC unroll 1
-      for (int j = 0; j < kIn; ++j, x += C * kIn * kLanes, w += C * kIn * kLanes, half += kLanes) {
+      for (int j = 0; j < kIn; ++j, half += kTiles * kOut * kLanes) {
         Vec sums[kIn][kTiles];
 #pragma GCC unroll 8
         for (int n = 0; n < C * kIn; n += kBatch) {
           Vec inputs[kBatch], taps[kBatch];
           (void)inputs;
-#pragma GCC unroll 3
-          for (int i = 0; i < kBatch; ++i) {
-            taps[i] = load_product(w + (n + i) * kLanes);
+          load_batch(&w, taps);
 #ifdef EC_HAS_FMA_LANE
-            inputs[i] = load_product(x + (n + i) * kLanes);
+          load_batch(&x, inputs);
+          keep_order();
 #endif
-          }
 #pragma GCC unroll 3
           for (int i = 0; i < kBatch; ++i) {
             Vec(&sum)[kTiles] = sums[(n + i) % kIn];
@@ -241,17 +241,20 @@ struct FirstWinogradStep {
 #else
 #pragma GCC unroll 4
             for (int t = 0; t < kTiles; ++t) {
-              const Vec input = broadcast(x[(n + i) * kLanes + t]);
+              const Vec input = broadcast(x[i * kLanes + t]);
               sum[t] = n < kIn ? mul(input, taps[i]) : fma(input, taps[i], sum[t]);
             }
 #endif
           }
+#ifndef EC_HAS_FMA_LANE
+          x += kBatch * kLanes;
+#endif
         }
         transform_sums(sums);
 #pragma GCC unroll 4
-        for (int i = 0; i < kOut; ++i) {
+        for (int t = 0; t < kTiles; ++t) {
 #pragma GCC unroll 4
-          for (int t = 0; t < kTiles; ++t) store(half + (t * kOut + i) * kIn * kLanes, sums[i][t]);
+          for (int i = 0; i < kOut; ++i) store(half + (t * kOut + i) * kLanes, sums[i][t]);
         }
       }
     }
@@ -277,59 +280,88 @@ struct FirstWinogradStep {
       each([&](int t) { m[3][t] = fma(eight, m[3][t], m[5][t]); });
     }
 
-    static EC_INLINE Vec load_product(const float* p) {
+    // Goes on to the next.
+    static EC_INLINE void load_batch(const float** p, Vec (&v)[kBatch]) {
 #ifdef EC_HAS_FMA_LANE
-      return load_in_order(*reinterpret_cast<const float(*)[kLanes]>(p));
+      load_side_by_side(*p, v);
 #else
-      return load(p);
+#pragma GCC unroll 3
+      for (int i = 0; i < kBatch; ++i) v[i] = load(*p + i * kLanes);
 #endif
+      *p += kBatch * kLanes;
+      keep_in_register(*p);
     }
 
-    // Of a tile, rows x columns of the convolution and `count` channels; `line`: from row to row of the
-    // output.
-    EC_INLINE void output_tile(const float* half, const float* bias_of, float* to, int64_t line, int rows,
-                               int columns, int count) {
-      const Vec start = load(bias_of);
-      Vec m[kIn][kOut], sums[kOut * kOut][1];
-#pragma GCC unroll 4
-      for (int i = 0; i < kOut; ++i) {
+    // Where the results of kTiles tiles go: floats from pixel to pixel, row to row and tile to tile, and what
+    // there is of them.
+    struct Target {
+      float* out;
+      int64_t pixel, line, tile;
+      int tiles, rows, columns, channels;  // rows and columns of the convolution, of all tiles
+    };
+
+    template <bool kPool>
+    static __attribute__((noinline)) void output_tiles(const float* half, const float* bias, Target to,
+                                                       Epilogue* epilogue) {
+      constexpr int kSide = kPool ? kOut / 2 : kOut;
+      const Vec start = load(bias);
+      const bool pool_first = rises(*epilogue);
+      const bool whole = to.rows == kOut && to.columns == kTiles * kOut && to.channels == kLanes;
+      for (int t = 0; t < to.tiles; ++t, half += kOut * kLanes, to.out += to.tile) {
+        Vec m[kIn][kOut], results[kSide * kSide][1];
 #pragma GCC unroll 6
-        for (int j = 0; j < kIn; ++j) m[j][i] = load(half + (i * kIn + j) * kLanes);
-        m[1][i] = add(m[1][i], start);  // which all four outputs contain once
+        for (int j = 0; j < kIn; ++j) {
+#pragma GCC unroll 4
+          for (int i = 0; i < kOut; ++i) m[j][i] = load(half + (j * kTiles * kOut + i) * kLanes);
+        }
+#pragma GCC unroll 4
+        for (int i = 0; i < kOut; ++i) m[1][i] = add(m[1][i], start);  // which all four outputs contain once
+        transform_sums(m);
+        if constexpr (kPool) {
+          if (!pool_first) activate_sums(m, epilogue);
+#pragma GCC unroll 4
+          for (int q = 0; q < kSide * kSide; ++q) {
+            const int i = q / 2 * 2, j = q % 2 * 2;
+            results[q][0] = max_nan(max_nan(m[j][i], m[j + 1][i]), max_nan(m[j][i + 1], m[j + 1][i + 1]));
+          }
+          if (pool_first) activate(results, *epilogue);
+        } else {
+#pragma GCC unroll 16
+          for (int i = 0; i < kOut * kOut; ++i) results[i][0] = m[i % kOut][i / kOut];
+          activate(results, *epilogue);
+        }
+        if (whole) {
+          write<kSide>(results, to, kSide, kSide, kLanes);
+        } else {
+          const int columns = smaller(kOut, to.columns - t * kOut);
+          write<kSide>(results, to, to.rows * kSide / kOut, columns * kSide / kOut, to.channels);
+        }
       }
-      transform_sums(m);
+    }
+
+    static EC_INLINE void activate_sums(Vec (&m)[kIn][kOut], Epilogue* epilogue) {
+      Vec sums[kOut * kOut][1];
 #pragma GCC unroll 16
       for (int i = 0; i < kOut * kOut; ++i) sums[i][0] = m[i % kOut][i / kOut];
-      if (!p.pool) {
-        activate(sums, epilogue);
-        write<kOut>(sums, to, line, rows, columns, count);
-        return;
-      }
-      if (!pool_first) activate(sums, epilogue);
-      Vec best[kOut][1];
-#pragma GCC unroll 4
-      for (int q = 0; q < kOut; ++q) {
-        const int at = q / 2 * 2 * kOut + q % 2 * 2;
-        best[q][0] = max_nan(max_nan(sums[at][0], sums[at + 1][0]),
-                             max_nan(sums[at + kOut][0], sums[at + kOut + 1][0]));
-      }
-      if (pool_first) activate(best, epilogue);
-      write<kOut / 2>(best, to, line, rows / 2, columns / 2, count);
+      activate(sums, *epilogue);
+#pragma GCC unroll 16
+      for (int i = 0; i < kOut * kOut; ++i) m[i % kOut][i / kOut] = sums[i][0];
     }
 
-    // rows x columns of a square of kSide * kSide pixels.
+    // The first rows x columns of a square of kSide * kSide pixels.
     template <int kSide>
-    EC_INLINE void write(const Vec (&pixels)[kSide * kSide][1], float* to, int64_t line, int rows,
-                         int columns, int count) const {
-      const bool whole = rows == kSide && columns == kSide && count == kLanes;
+    static EC_INLINE void write(const Vec (&pixels)[kSide * kSide][1], const Target& to, int rows,
+                                int columns, int channels) {
+      float* line = to.out;
 #pragma GCC unroll 4
-      for (int i = 0; i < kSide; ++i, to += line) {
+      for (int i = 0; i < kSide; ++i, line += to.line) {
 #pragma GCC unroll 4
         for (int j = 0; j < kSide; ++j) {
-          if (whole) {
-            store(to + j * int64_t{p.out_stride}, pixels[i * kSide + j][0]);
-          } else if (i < rows && j < columns) {
-            store_partial(to + j * int64_t{p.out_stride}, pixels[i * kSide + j][0], count);
+          if (i >= rows || j >= columns) continue;
+          if (channels == kLanes) {
+            store(line + j * to.pixel, pixels[i * kSide + j][0]);
+          } else {
+            store_partial(line + j * to.pixel, pixels[i * kSide + j][0], channels);
           }
         }
       }

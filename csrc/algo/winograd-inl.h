@@ -270,37 +270,52 @@ struct WinogradStep {
     // Copies channels [first, last) of the tile whose first pixel is (y, x), with zeros outside the picture
     // and behind its channels.
     void gather(int64_t n, int y, int x, int64_t first, int64_t last) const {
+      const int64_t depth = last - first, whole = smaller(last, int64_t{p.in_c / kLanes * kLanes}) - first;
+      const int64_t pixel = p.in_stride, line = p.in_w * pixel;
+      const int top = larger(-y, 0), bottom = smaller(p.in_h - y, kIn);
+      const int left = smaller(larger(-x, 0), kIn), right = larger(smaller(p.in_w - x, kIn), left);
+      const float* row = in + (n * p.in_h + y) * line + x * pixel + first;
       float* to = scratch.patch;
-      const int64_t whole = smaller(last, int64_t{p.in_c / kLanes * kLanes});
-      for (int i = y; i < y + kIn; ++i) {
-        for (int j = x; j < x + kIn; ++j, to += last - first) {
-          if (i < 0 || i >= p.in_h || j < 0 || j >= p.in_w) {
-            fill_floats(to, last - first, 0.0f);
-            continue;
-          }
-          const float* from = in + ((n * p.in_h + i) * p.in_w + j) * p.in_stride;
-          copy_vectors(to, from + first, whole - first);
-          if (whole < last) {
-            const int rest = static_cast<int>(p.in_c - whole);
-            store(to + (whole - first), load_partial(from + whole, rest));
-          }
+      for (int i = 0; i < kIn; ++i, row += line) {
+        if (i < top || i >= bottom) {
+          to = clear_vectors(to, kIn * depth);
+          continue;
         }
+        to = clear_vectors(to, left * depth);
+        const float* from = row + left * pixel;
+        for (int j = left; j < right; ++j, from += pixel) {
+          to = copy_vectors(to, from, whole);
+          if (whole == depth) continue;
+          store(to, load_partial(from + whole, p.in_c % kLanes));
+          to += kLanes;
+        }
+        to = clear_vectors(to, (kIn - right) * depth);
       }
     }
 
-    // `count`: a multiple of kLanes.
-    static EC_INLINE void copy_vectors(float* to, const float* from, int64_t count) {
-      int64_t i = 0;
-      for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
-        const Vec a = load(from + i), b = load(from + i + kLanes);
-        const Vec c = load(from + i + 2 * kLanes), d = load(from + i + 3 * kLanes);
-        store(to + i, a);
-        store(to + i + kLanes, b);
-        store(to + i + 2 * kLanes, c);
-        store(to + i + 3 * kLanes, d);
+    // `count`: a multiple of kLanes; returns what lies behind.
+    static EC_INLINE float* copy_vectors(float* to, const float* from, int64_t count) {
+      for (; count >= 4 * kLanes; count -= 4 * kLanes, from += 4 * kLanes, to += 4 * kLanes) {
+        const Vec a = load(from), b = load(from + kLanes);
+        const Vec c = load(from + 2 * kLanes), d = load(from + 3 * kLanes);
+        store(to, a);
+        store(to + kLanes, b);
+        store(to + 2 * kLanes, c);
+        store(to + 3 * kLanes, d);
       }
 #pragma GCC unroll 1
-      for (; i < count; i += kLanes) store(to + i, load(from + i));
+      for (; count > 0; count -= kLanes, from += kLanes, to += kLanes) store(to, load(from));
+      return to;
+    }
+    static EC_INLINE float* clear_vectors(float* to, int64_t count) {
+      const Vec zero = broadcast(0.0f);
+      for (; count >= 4 * kLanes; count -= 4 * kLanes, to += 4 * kLanes) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) store(to + i * kLanes, zero);
+      }
+#pragma GCC unroll 1
+      for (; count > 0; count -= kLanes, to += kLanes) store(to, zero);
+      return to;
     }
 
     // `channels`: a multiple of kLanes.
@@ -373,93 +388,140 @@ struct WinogradStep {
       for (int j = 0; j < kIn; ++j) store(to.at(i, j), t[j]);
     }
 
-    // Rows are tiles.
+    // Groups of the block at hand that have the same number of tiles.
+    struct Part {
+      int rows;
+      int64_t first, count;  // from the block's first group
+#ifdef EC_HAS_FMA_LANE
+      PackedFunction compute;  // null where rows are not packed
+      const float* inputs;     // of the first group
+      int64_t to;              // from the products of the block's first group
+      PackedTiles tiles;
+#endif
+    };
+
+    // A cut of a panel of one frequency.
+    struct Product {
+      int panel;
+      int64_t first, depth;  // of the cut
+      const float* b;        // as if all panels were whole
+      const float* start;    // null: the sums so far
+      int64_t inputs;        // of the cut, from the group's
+      float* to;             // products of the block's first group
+      int64_t group_floats;
+    };
+
+    // Rows are tiles. What is done for each panel is little: often there is but one for a frequency.
     void multiply(int first_panel, int last_panel) const {
-      const int64_t k = p.in_c, panel_step = k * kPanelWidth;
-      // Groups that have not `rows`: the first ones or the last one.
-      const int rows = static_cast<int>(shape.groups.base);
-      const int other_rows = static_cast<int>(shape.groups.other());
-      const int64_t longer = shape.groups.longer;
-      const int64_t first_other = longer > 0 ? 0 : shape.groups.tiles - 1;
-      const int64_t last_other = longer > 0 ? longer : shape.groups.tiles;
-      // Within the block at hand, they begin and end here.
-      const int64_t others = smaller(larger(first_other, first_group), last_group);
-      const int64_t others_end = smaller(larger(last_other, others), last_group);
+      const int64_t k = p.in_c, panel_step = k * kPanelWidth, cut = shape.cut;
+      const int64_t frequency_step = round_up(p.out_c, kLanes) * k;
+      const float* b = weights + first_panel * panel_step;
       Product product;
       product.group_floats = (last_panel - first_panel) * kFrequencies * kProductStep;
-      for (int f = 0; f < kFrequencies; ++f) {
-        const float* panels = weights + f * round_up(p.out_c, kLanes) * k;
-        float* products = scratch.products + f * kProductStep;
-        int64_t inputs = f * shape.input_step;
-        for (int64_t c = 0; c < k; c += shape.cut, inputs += shape.cut_step) {
-          product.depth = smaller(k - c, shape.cut);
-          float* to = products;
-          for (int n = first_panel; n < last_panel; ++n, to += kFrequencies * kProductStep) {
-            product.vecs = n + 1 == shape.panels ? shape.last_vecs : kPanelVecs;
-            product.b = panels + n * panel_step + c * product.vecs * kLanes;
-            product.next = product.b + panel_step;
-            product.start = c > 0 ? nullptr : f == kBiasFrequency ? bias + n * kPanelWidth : scratch.zeros;
-            product.inputs = inputs;
-            product.to = to;
-            compute_groups(product, rows, first_group, others);
-            compute_groups(product, other_rows, others, others_end);
-            compute_groups(product, rows, others_end, last_group);
+      Part parts[3];
+      Part* const parts_end = cut_block(product.group_floats, parts);
+      for (int f = 0; f < kFrequencies; ++f, b += frequency_step) {
+        const bool has_bias = f == kBiasFrequency;
+        product.inputs = f * shape.input_step;
+        for (product.first = 0; product.first < k; product.first += cut, product.inputs += shape.cut_step) {
+          product.depth = smaller(k - product.first, cut);
+          product.b = b + product.first * kPanelWidth;
+          product.start = product.first > 0 ? nullptr
+                          : has_bias        ? bias + first_panel * kPanelWidth
+                                            : scratch.zeros;
+          product.to = scratch.products + f * kProductStep;
+          for (Part* part = parts; part < parts_end; ++part) begin_cut(product, part);
+          for (product.panel = first_panel; product.panel < last_panel; ++product.panel) {
+            for (Part* part = parts; part < parts_end; ++part) compute_groups(product, part);
+            product.b += panel_step;
+            product.to += kFrequencies * kProductStep;
+            if (product.start != nullptr && has_bias) product.start += kPanelWidth;
           }
         }
       }
     }
 
-    // A cut of a panel of one frequency.
-    struct Product {
-      int64_t depth;
-      int vecs;
-      const float* b;
-      const float* next;   // the next panel
-      const float* start;  // null: the sums so far
-      int64_t inputs;      // of the cut, from the group's
-      float* to;           // products of the block's first group
-      int64_t group_floats;
-    };
-
-    EC_INLINE void compute_groups(const Product& product, int rows, int64_t first, int64_t last) const {
-      if (first >= last) return;
-      const int64_t group = first - first_group, width = product.vecs * kLanes;
-      float* to = product.to + group * product.group_floats;
+    // Returns the end of the parts.
+    Part* cut_block(int64_t group_floats, Part* part) const {
+      // Groups that have not `base` tiles: the first ones or the last one.
+      const TileCut& groups = shape.groups;
+      const int64_t first_other = groups.longer > 0 ? 0 : groups.tiles - 1;
+      const int64_t last_other = groups.longer > 0 ? groups.longer : groups.tiles;
+      // Within the block at hand, they begin and end here.
+      const int64_t others = smaller(larger(first_other, first_group), last_group);
+      const int64_t others_end = smaller(larger(last_other, others), last_group);
+      const int64_t ends[] = {first_group, others, others_end, last_group};
+      for (int i = 0; i < 3; ++i) {
+        if (ends[i] == ends[i + 1]) continue;
+        part->rows = static_cast<int>(i == 1 ? groups.other() : groups.base);
+        part->first = ends[i] - first_group;
+        part->count = ends[i + 1] - ends[i];
 #ifdef EC_HAS_FMA_LANE
-      if (packs(rows)) {
         constexpr ptrdiff_t kFloatBytes = sizeof(float);
-        PackedTiles tiles;
-        tiles.a = scratch.inputs + group * shape.group_step + product.inputs;
+        part->compute = packs(part->rows) ? packed_function(part->rows, core) : nullptr;
+        part->inputs = scratch.inputs + part->first * shape.group_step;
+        part->to = part->first * group_floats;
+        PackedTiles& tiles = part->tiles;
         tiles.a_step = shape.group_step * kFloatBytes;
-        tiles.b = product.b;
         tiles.b_step = 0;
-        tiles.prefetch = (product.next - product.b) * kFloatBytes;
-        tiles.out = to;
-        tiles.out_step = product.group_floats * kFloatBytes;
+        tiles.out_step = group_floats * kFloatBytes;
         tiles.out_row = kPanelWidth * kFloatBytes;
-        tiles.start = product.start != nullptr ? product.start : to;
-        tiles.start_step = product.start != nullptr ? 0 : tiles.out_step;
-        tiles.start_row = product.start != nullptr ? 0 : tiles.out_row;
-        tiles.k = product.depth;
-        tiles.count = last - first;
+        tiles.prefetch = int64_t{p.in_c} * kPanelWidth * kFloatBytes;
+        tiles.count = part->count;
         tiles.bounds = nullptr;
-        packed_function(rows, core)(&tiles);
+#endif
+        ++part;
+      }
+      (void)group_floats;
+      return part;
+    }
+
+    // What all panels have in common.
+    static EC_INLINE void begin_cut(const Product& product, Part* part) {
+#ifdef EC_HAS_FMA_LANE
+      const bool more = product.start == nullptr;
+      PackedTiles& tiles = part->tiles;
+      tiles.a = part->inputs + product.inputs;
+      tiles.start_step = more ? tiles.out_step : 0;
+      tiles.start_row = more ? tiles.out_row : 0;
+      tiles.k = product.depth;
+#else
+      (void)product, (void)part;
+#endif
+    }
+
+    EC_INLINE void compute_groups(const Product& product, Part* part) const {
+#ifdef EC_HAS_FMA_LANE
+      if (part->compute != nullptr) {
+        PackedTiles& tiles = part->tiles;
+        tiles.b = product.b;
+        tiles.out = product.to + part->to;
+        tiles.start = product.start != nullptr ? product.start : tiles.out;
+        part->compute(&tiles);
         return;
       }
 #endif
+      compute_rows(product, *part);
+    }
+
+    // Rows that lie one after another.
+    __attribute__((noinline)) void compute_rows(const Product& product, const Part& part) const {
+      const int vecs = product.panel + 1 == shape.panels ? shape.last_vecs : kPanelVecs;
+      const int64_t width = vecs * kLanes;
+      float* to = product.to + part.first * product.group_floats;
       const Run run{0, 0};
       Tile t = {};
       t.run_count = 1;
       t.run_length = static_cast<int>(product.depth);
       t.runs = &run;
       t.core = core;
-      t.a = scratch.rows + group * kTileRows;
+      t.a = scratch.rows + part.first * kTileRows;
       t.a_offset = product.inputs;
-      t.b = product.b;
-      t.prefetch = product.next;
+      t.b = product.b - product.first * (kPanelWidth - width);
+      t.prefetch = t.b + int64_t{p.in_c} * kPanelWidth;
       t.start_step = product.start != nullptr ? 0 : width;
-      const TileFunction compute = tile_function(rows, product.vecs);
-      for (int64_t g = first; g < last; ++g, t.a += kTileRows, to += product.group_floats) {
+      const TileFunction compute = tile_function(part.rows, vecs);
+      for (int64_t g = 0; g < part.count; ++g, t.a += kTileRows, to += product.group_floats) {
         t.partial = to;
         t.start = product.start != nullptr ? product.start : to;
         compute(t);

@@ -45,7 +45,7 @@ struct Run {
   int64_t b;
 };
 
-enum class ActMode { kNone, kClamp, kLeaky, kOther };
+enum class ActMode { kNone, kClamp, kShallowLeaky, kOther };
 
 // What follows the product: y = pool(act(product + residual)) or pool(act(product) + residual).
 struct Epilogue {
@@ -75,7 +75,7 @@ EC_INLINE void make_epilogue(UnaryKind act, float alpha, float beta, int residua
       e->mode = ActMode::kNone;
       break;
     case UnaryKind::k_leaky:
-      e->mode = ActMode::kLeaky;
+      e->mode = 0.0f < alpha && alpha <= 1.0f ? ActMode::kShallowLeaky : ActMode::kOther;
       break;
     case UnaryKind::k_relu:
       clamp_to(0.0f, __builtin_inff());
@@ -96,9 +96,7 @@ EC_INLINE void make_epilogue(UnaryKind act, float alpha, float beta, int residua
 }
 
 // Whether a larger sum never has a smaller result, so that the function may follow a maximum.
-EC_INLINE bool rises(const Epilogue& e) {
-  return e.mode == ActMode::kNone || e.mode == ActMode::kClamp || (e.mode == ActMode::kLeaky && e.alpha >= 0);
-}
+EC_INLINE bool rises(const Epilogue& e) { return e.mode != ActMode::kOther; }
 
 struct Tile {
   int run_count;
@@ -160,8 +158,8 @@ EC_INLINE void activate(Vec (&acc)[MR][NV], Epilogue& e) {
       }
       break;
     }
-    case ActMode::kLeaky: {
-      const LeakyFunctor leaky{broadcast(e.alpha)};
+    case ActMode::kShallowLeaky: {
+      const ShallowLeakyFunctor leaky{broadcast(e.alpha)};
 #pragma GCC unroll 16
       for (int i = 0; i < MR; ++i) {
 #pragma GCC unroll 4

@@ -25,6 +25,11 @@ struct LeakyFunctor {
   Vec alpha;
   EC_INLINE Vec operator()(Vec x) const { return select(lt(broadcast(0.0f), x), x, mul(alpha, x)); }
 };
+// The same where 0 < alpha <= 1: the larger of the two.
+struct ShallowLeakyFunctor {
+  Vec alpha;
+  EC_INLINE Vec operator()(Vec x) const { return max(mul(alpha, x), x); }
+};
 struct ClipFunctor {
   Vec low, high;
   EC_INLINE Vec operator()(Vec x) const { return clamp(x, low, high); }

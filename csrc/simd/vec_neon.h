@@ -12,6 +12,8 @@
 #define EC_HAS_FMA_LANE 1
 // max and min return a NaN in either operand.
 #define EC_MAX_PROPAGATES_NAN 1
+// A load can deal its floats to 2 to 4 vectors in turn (load_dealt).
+#define EC_HAS_LOAD_DEALT 1
 
 namespace edgecnn {
 namespace EC_ISA {
@@ -37,6 +39,23 @@ EC_INLINE Vec load_partial(const float* p, int n) {
   if (n > 2) v = vld1q_lane_f32(p + 2, v, 2);
   if (n > 3) v = vld1q_lane_f32(p + 3, v, 3);
   return {v};
+}
+// Three vectors, in one instruction.
+EC_INLINE void load_side_by_side(const float* p, Vec (&v)[3]) {
+  const float32x4x3_t x = vld1q_f32_x3(p);
+  v[0] = {x.val[0]}, v[1] = {x.val[1]}, v[2] = {x.val[2]};
+}
+EC_INLINE void load_dealt(const float* p, Vec (&v)[2]) {
+  const float32x4x2_t x = vld2q_f32(p);
+  v[0] = {x.val[0]}, v[1] = {x.val[1]};
+}
+EC_INLINE void load_dealt(const float* p, Vec (&v)[3]) {
+  const float32x4x3_t x = vld3q_f32(p);
+  v[0] = {x.val[0]}, v[1] = {x.val[1]}, v[2] = {x.val[2]};
+}
+EC_INLINE void load_dealt(const float* p, Vec (&v)[4]) {
+  const float32x4x4_t x = vld4q_f32(p);
+  v[0] = {x.val[0]}, v[1] = {x.val[1]}, v[2] = {x.val[2]}, v[3] = {x.val[3]};
 }
 EC_INLINE void store(float* p, Vec a) { vst1q_f32(p, a.v); }
 // Four vectors side by side, in one instruction.
@@ -65,11 +84,6 @@ EC_INLINE Vec load_in_order(const float* p) {
 EC_INLINE Vec load_in_order(const float* p, int64_t offset) {
   Vec a;
   asm volatile("ldr %q0, [%1, %2]" : "=w"(a.v) : "r"(p), "r"(4 * offset) : "memory");
-  return a;
-}
-EC_INLINE Vec load_in_order(const float (&p)[4]) {
-  Vec a;
-  asm volatile("ldr %q0, %1" : "=w"(a.v) : "m"(p));
   return a;
 }
 template <int kLane>
