@@ -111,7 +111,7 @@ def disassemble(library: Path) -> dict[Base, dict[str, str]]:
 
 def _text(base: Base, line: re.Match[str]) -> str:
     """The instruction of a line as the assembler reads it; empty where there is none."""
-    mnemonic, operands = line[3], re.split("//|;|@", line[4])[0].strip()
+    mnemonic, operands = line[3], re.split(r"//|;|\s@\s", line[4])[0].strip()
     if base == ARMV8:
         if is_hint(int(line[2], 16)) or int(line[2], 16) == 0:  # zeros are padding
             return ""
