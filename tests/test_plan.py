@@ -6,12 +6,22 @@ import numpy as np
 import pytest
 from graphs import NetBuilder, classifier_like, yolo_like
 
+from edgecnn import _core
 from edgecnn.errors import BackendError, UnsupportedOperator
 from edgecnn.graph import ops
 from edgecnn.passes import run_passes
 from edgecnn.plan import arena, build_plan, find_target
+from edgecnn.plan.constants import ConstantFile
 from edgecnn.plan.lower import collapse
-from edgecnn.plan.pack import pack_conv, pack_depthwise, panel_widths
+from edgecnn.plan.pack import (
+    PIECE,
+    WINOGRAD_G,
+    conv_panels,
+    pack_conv,
+    pack_depthwise,
+    panel_widths,
+    winograd_panels,
+)
 from edgecnn.plan.target import TARGETS
 
 
@@ -38,6 +48,57 @@ def test_pack_conv_unpacks(target, filters: int, groups: int) -> None:  # type: 
         assert not matrix[:, filters:].any()
     assert at == panels.size
     np.testing.assert_array_equal(bias.reshape(groups, -1)[:, :filters].reshape(-1), b)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 3, 7), (33, 1, 1, 40), (2, 5, 2, 1), (70, 3, 3, 4)])
+@pytest.mark.parametrize("axes", [(0, 1, 2, 3), (0, 2, 3, 1), (2, 3, 0, 1), (3, 2, 1, 0)])
+def test_packing_reads_weights_as_they_lie(shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    """In any order of the file, at any address, and backwards."""
+    target = find_target("armv8")
+    w = np.random.default_rng(3).standard_normal(shape).astype(np.float32)
+    lying = np.ascontiguousarray(w.transpose(np.argsort(axes)))
+    unaligned = np.frombuffer(b"x" + lying.tobytes(), np.float32, offset=1).reshape(lying.shape).transpose(axes)
+    backwards = np.ascontiguousarray(w[::-1, :, ::-1])[::-1, :, ::-1]
+    b = np.zeros(shape[0], np.float32)
+    for view in (unaligned, backwards):
+        assert np.array_equal(view, w)
+        np.testing.assert_array_equal(pack_conv(view, b, 1, target)[0], pack_conv(w, b, 1, target)[0])
+
+
+def test_panels_come_in_pieces() -> None:
+    target = find_target("armv8")
+    w = np.random.default_rng(4).standard_normal((700, 1, 1, 1000)).astype(np.float32)
+    pieces = [*conv_panels(w, 1, target)]
+    assert len(pieces) > 1
+    assert max(piece.nbytes for piece in pieces) <= PIECE
+    constants = ConstantFile()
+    constants.add(np.ones(3, np.float32))
+    buffer = constants.add_pieces(pieces)
+    assert (buffer.offset % 64, buffer.nbytes) == (0, sum(piece.nbytes for piece in pieces))
+    whole = ConstantFile()
+    whole.add(np.ones(3, np.float32))
+    whole.add(pack_conv(w, np.zeros(700, np.float32), 1, target)[0])
+    assert (constants.checksum, constants.nbytes) == (whole.checksum, whole.nbytes)
+
+
+@pytest.mark.parametrize("filters", [1, 8, 13, 40])
+def test_winograd_panels_are_the_transformed_filters(filters: int) -> None:
+    target = find_target("armv8")
+    w = np.random.default_rng(5).standard_normal((filters, 5, 3, 3)).astype(np.float32).transpose(0, 2, 3, 1)
+    frequencies = np.einsum("yh,ohwc,xw->yxoc", WINOGRAD_G, w.astype(np.float64), WINOGRAD_G).reshape(36, filters, 5)
+    panels = np.concatenate([*winograd_panels(w, target)])
+    expected = [pack_conv(f[:, None, None], np.zeros(filters), 1, target)[0] for f in frequencies.astype(np.float32)]
+    np.testing.assert_allclose(panels, np.concatenate(expected), rtol=2e-7, atol=1e-12)
+
+
+def test_packing_refuses_what_it_cannot_pack() -> None:
+    good = np.zeros((4, 3, 3, 2), np.float32)
+    for w, nr, lanes in [(good.astype(np.float64), 8, 4), (good[0], 8, 4), (good, 6, 4), (good, 128, 4), (good, 8, 0)]:
+        with pytest.raises(ValueError, match=r"weights|panel"):
+            _core.pack_panels(w, nr, lanes)
+    for w, row in [(good, 6), (good, -1), (good[:, :2], 0)]:
+        with pytest.raises(ValueError, match="3x3"):
+            _core.pack_winograd_row(w, 8, 4, WINOGRAD_G, row)
 
 
 def test_pack_depthwise() -> None:

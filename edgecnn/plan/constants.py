@@ -1,13 +1,14 @@
-"""The constants of a program, each written to its file as soon as it is packed.
+"""The constants of a program, each written to its file as it is packed.
 
-So a plan never holds the weights a second time: they go from the model file through one packed array into the pages of
-the program, which the executor then maps.
+So a plan never holds the weights a second time: they go from the model file, a piece at a time, into the pages of the
+program, which the executor then maps.
 """
 
 from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Iterable
 from typing import BinaryIO
 
 import numpy as np
@@ -54,6 +55,22 @@ class ConstantFile:
         buffer = Buffer("constant", array.nbytes, offset=offset)
         if array.nbytes <= SMALL:
             self._small[key] = buffer
+        return buffer
+
+    def add_pieces(self, pieces: Iterable[np.ndarray]) -> Buffer:
+        """Stores a constant that comes in pieces of one dtype, the first of them not empty unless all are."""
+        first: list[np.ndarray] = []
+        pieces = iter(pieces)
+        while sum(piece.nbytes for piece in first) <= SMALL:
+            piece = next(pieces, None)
+            if piece is None:
+                return self.add(np.concatenate(first) if first else np.zeros(0, np.float32))
+            first.append(piece)
+        buffer = self.add(np.concatenate(first))
+        for piece in pieces:
+            self._write(piece.data)
+            buffer.nbytes += piece.nbytes
+            self.nbytes += piece.nbytes
         return buffer
 
     def _write(self, data: bytes | memoryview) -> None:

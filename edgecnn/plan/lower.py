@@ -9,7 +9,7 @@ where the kernel that makes them can: then neither costs a step. A kernel that n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from edgecnn.graph.cost import node_flops
 from edgecnn.graph.ir import Graph, Node
 from edgecnn.mapping import release
 from edgecnn.plan.constants import ConstantFile
-from edgecnn.plan.pack import pack_conv
+from edgecnn.plan.pack import conv_bias, conv_panels
 from edgecnn.plan.steps import Buffer, Field, Layer, Step, View, whole
 from edgecnn.plan.target import Target
 from edgecnn.verdicts import Layers
@@ -171,6 +171,11 @@ class Lowering:
         """A view of a constant."""
         return whole(self.constants.add(array), array.shape, array.itemsize)
 
+    def packed(self, pieces: Iterable[np.ndarray]) -> View:
+        """A view of a constant of float32 that comes in pieces."""
+        buffer = self.constants.add_pieces(pieces)
+        return whole(buffer, (buffer.nbytes // 4,), 4)
+
     def read(self, name: str) -> View:
         """The view of a value, wherever it lies (a graph input may be read by Copy and FirstConv only)."""
         if name not in self.views:
@@ -304,7 +309,10 @@ class Lowering:
 
     def matrix_weights(self, w: np.ndarray, b: np.ndarray, groups: int = 1) -> list[View]:
         """Packed weights and bias for the matrix-product kernels."""
-        return [self.constant(a) for a in pack_conv(w, b, groups, self.target)]
+        return [
+            self.packed(conv_panels(w, groups, self.target)),
+            self.constant(conv_bias(b, groups, self.target)),
+        ]
 
 
 def collapse(shape: ops.Shape, *strides: Sequence[int]) -> tuple[list[int], list[list[int]]]:

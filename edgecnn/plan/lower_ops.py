@@ -10,7 +10,14 @@ import numpy as np
 from edgecnn.graph import ops
 from edgecnn.graph.ir import Node
 from edgecnn.plan.lower import MAX_DIMS, Lowering, collapse, front
-from edgecnn.plan.pack import pack_conv, pack_conv_transpose, pack_depthwise, pack_first_winograd, pack_winograd
+from edgecnn.plan.pack import (
+    conv_bias,
+    pack_conv,
+    pack_conv_transpose,
+    pack_depthwise,
+    pack_first_winograd,
+    winograd_panels,
+)
 from edgecnn.plan.select import (
     FIRST_KERNELS,
     QUADS,
@@ -123,7 +130,7 @@ def conv(low: Lowering, node: Node) -> None:
             **window(w.shape[1:3], op.strides, op.padding, op.dilations),
         )  # fmt: skip
     elif candidates[0].kernel == "Winograd":
-        weights = [low.constant(a) for a in pack_winograd(w, b, low.target)]
+        weights = [low.packed(winograd_panels(w, low.target)), low.constant(conv_bias(b, 1, low.target))]
         low.emit(
             "Winograd", [x, *weights, *residual], y, work, in_c=x.columns, out_c=shape[3],
             pool=int(op.pool == QUADS), pad_top=op.padding[0], pad_left=op.padding[1], **fields,

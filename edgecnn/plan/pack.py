@@ -1,10 +1,18 @@
-"""Weights in the order in which the kernels read them (csrc/runtime/steps.inc states it too)."""
+"""Weights in the order in which the kernels read them (csrc/runtime/steps.inc states it too).
+
+What is large is moved by csrc/bindings/pack.cc.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
+from edgecnn import _core
 from edgecnn.plan.target import Target
+
+PIECE = 1 << 20  # bytes of panels that are packed at a time: they are still in a cache when they are written
 
 
 def round_up(n: int, multiple: int) -> int:
@@ -31,20 +39,25 @@ def pack_conv(w: np.ndarray, b: np.ndarray, groups: int, target: Target) -> tupl
     panels, bias : flat float32
         Per group and panel: [KH * KW * C / groups][width], and the bias padded alike with zeros.
     """
+    return np.concatenate([*conv_panels(w, groups, target)]), conv_bias(b, groups, target)
+
+
+def conv_panels(w: np.ndarray, groups: int, target: Target) -> Iterator[np.ndarray]:
+    """The panels of `pack_conv`, some at a time."""
     per_group = w.shape[0] // groups
-    widths = panel_widths(per_group, target)
-    padded = sum(widths)
-    k = w[0].size
-    bias = np.zeros((groups, padded), np.float32)
-    bias[:, :per_group] = b.reshape(groups, per_group)
-    panels = np.zeros(groups * padded * k, np.float32)
-    at = 0
+    step = max(1, PIECE // max(1, target.nr * w[0].nbytes)) * target.nr
     for group in range(groups):
-        for column, width in zip(range(0, per_group, target.nr), widths):
-            filters = w[group * per_group + column : group * per_group + min(column + width, per_group)]
-            panels[at : at + width * k].reshape(k, width)[:, : len(filters)] = filters.reshape(-1, k).T
-            at += width * k
-    return panels, bias.reshape(-1)
+        filters = w[group * per_group : (group + 1) * per_group]
+        for column in range(0, per_group, step):
+            yield _core.pack_panels(filters[column : column + step], target.nr, target.lanes)
+
+
+def conv_bias(b: np.ndarray, groups: int, target: Target) -> np.ndarray:
+    """The bias of `pack_conv`."""
+    per_group = b.size // groups
+    bias = np.zeros((groups, sum(panel_widths(per_group, target))), np.float32)
+    bias[:, :per_group] = b.reshape(groups, per_group)
+    return bias.reshape(-1)
 
 
 def pack_conv_transpose(w: np.ndarray, b: np.ndarray, groups: int, target: Target) -> tuple[np.ndarray, np.ndarray]:
@@ -93,17 +106,7 @@ def pack_first_winograd(w: np.ndarray, b: np.ndarray, target: Target) -> tuple[n
     return np.ascontiguousarray(rows_first.transpose(3, 1, 2, 0, 4)).reshape(-1), bias
 
 
-def pack_winograd(w: np.ndarray, b: np.ndarray, target: Target) -> tuple[np.ndarray, np.ndarray]:
-    """(O, 3, 3, C) and (O,) for the Winograd kernel: 36 frequencies, each panels as `pack_conv` makes of (O, C)."""
-    channels, widths = w.shape[3], panel_widths(w.shape[0], target)
-    both = np.kron(WINOGRAD_G, WINOGRAD_G)  # of a filter's 9 taps at once
-    panels = np.zeros((36, channels * sum(widths)), np.float32)
-    bias = np.zeros(sum(widths), np.float32)
-    bias[: w.shape[0]] = b
-    for column, width in zip(range(0, w.shape[0], target.nr), widths):  # by panels: temporaries stay small
-        filters = w[column : column + width]
-        taps = filters.astype(np.float64).transpose(1, 2, 3, 0).reshape(9, -1)
-        at = channels * column
-        to = panels[:, at : at + channels * width].reshape(36, channels, width)
-        to[:, :, : len(filters)] = (both @ taps).reshape(36, channels, len(filters))
-    return panels.reshape(-1), bias
+def winograd_panels(w: np.ndarray, target: Target) -> Iterator[np.ndarray]:
+    """(O, 3, 3, C) for the Winograd kernel: 36 frequencies, each panels as `pack_conv` makes of (O, C); six a piece."""
+    for row in range(len(WINOGRAD_G)):
+        yield _core.pack_winograd_row(w, target.nr, target.lanes, WINOGRAD_G, row)
