@@ -12,6 +12,7 @@ from edgecnn.graph import ops
 from edgecnn.graph.ir import GraphBuilder
 from edgecnn.graph.ops import Function
 from edgecnn.graph.reference import run
+from edgecnn.passes.flat_weights import flat_weights
 from edgecnn.passes.layout import reshape_groups
 
 TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
@@ -683,6 +684,19 @@ def test_flatten_keeps_its_transpose_where_others_need_the_order():
     y = n.flatten(n.conv(n.input(2, 3, 4, 4), 4))
     after = optimised(n.finish(n.dense(y, 3), n.dense(n.act(y), 2)))
     assert count(after, ops.Transpose) == 1
+
+
+def test_flattened_weights_are_a_view_until_they_are_packed_or_exported():
+    n = Nchw()
+    graph = n.finish(n.dense(n.flatten(n.conv(n.input(1, 3, 4, 4), 4)), 3))
+    after = optimised(graph)
+    (layer,) = [node for node in after.nodes if isinstance(node.op, ops.Dense)]
+    w = after.constants[layer.inputs[1]]
+    assert w.ndim == 4
+    assert any(np.shares_memory(w, old) for old in graph.constants.values())
+    flat = flat_weights(after)
+    (layer,) = [node for node in flat.nodes if isinstance(node.op, ops.Dense)]
+    np.testing.assert_array_equal(flat.constants[layer.inputs[1]], w.reshape(len(w), -1))
 
 
 def test_layout_of_a_graph_that_was_nhwc_changes_nothing():

@@ -13,6 +13,7 @@ from edgecnn.exporters.onnx_operators import EXPORTERS
 from edgecnn.files import write_whole
 from edgecnn.graph.ir import Graph, TensorSpec
 from edgecnn.graph.metadata import to_json
+from edgecnn.passes.flat_weights import flat_weights
 from edgecnn.passes.layout import identity
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -49,6 +50,7 @@ def export_onnx(graph: Graph, path: PathLike | None = None) -> bytes:
     onnx = _onnx()
     if sum(array.nbytes for array in graph.constants.values()) > MAX_BYTES:
         raise ModelError(f"{graph.name}: the weights are larger than an ONNX file can be (2 GiB)")
+    graph = flat_weights(graph)
     context = Context(graph)
     for node in graph.nodes:
         context.begin(node.outputs[0])

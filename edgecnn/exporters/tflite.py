@@ -14,6 +14,7 @@ from edgecnn.files import write_whole
 from edgecnn.graph import ops
 from edgecnn.graph.ir import Graph, Node
 from edgecnn.graph.metadata import to_json
+from edgecnn.passes.flat_weights import flat_weights
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -45,6 +46,7 @@ def export_tflite(graph: Graph, path: PathLike | None = None) -> bytes:
     ModelError
         The file cannot be written, or would be too large for its format.
     """
+    graph = flat_weights(graph)
     context = Context(graph)
     for name in graph.inputs:
         context.values[name] = context.writer.tensor(name, graph.values[name].shape, str(graph.values[name].dtype))

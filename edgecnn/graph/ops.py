@@ -14,6 +14,7 @@ raises `ValueError` on inputs that do not fit, which the builder turns into a `M
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -317,7 +318,7 @@ class ConvTranspose(Op):
 
 @dataclass(frozen=True)
 class Dense(Op):
-    """Fully connected: y = x @ w.T + b. Inputs: x (M, K), w (O, K), b (O,)."""
+    """Fully connected: y = x @ w.T + b. Inputs: x (M, K), w (O, K) or (O, ...) with K elements behind O, b (O,)."""
 
     activation: Union[Function, None] = None
 
@@ -326,8 +327,7 @@ class Dense(Op):
         _float(*inputs)
         x, w, b = inputs
         _rank(x, 2, "the input")
-        _rank(w, 2, "the weights")
-        if x.shape[1] != w.shape[1] or b.shape != (w.shape[0],):
+        if len(w.shape) < 2 or x.shape[1] != math.prod(w.shape[1:]) or b.shape != (w.shape[0],):
             raise ValueError(f"weights {w.shape} and bias {b.shape} do not fit an input of {x.shape}")
         return [((x.shape[0], w.shape[0]), F32)]
 

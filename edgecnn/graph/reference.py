@@ -318,7 +318,7 @@ def resize(op: ops.Resize, x: Array) -> Array:
 
 
 def dense(op: ops.Dense, x: Array, w: Array, b: Array) -> Array:
-    return apply(op.activation, x @ w.T + b)
+    return apply(op.activation, x @ w.reshape(len(w), x.shape[1]).T + b)
 
 
 def matmul(op: ops.MatMul, a: Array, b: Array) -> Array:

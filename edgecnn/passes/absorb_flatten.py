@@ -10,7 +10,6 @@ import numpy as np
 
 from edgecnn.graph import ops
 from edgecnn.graph.ir import Graph, Node
-from edgecnn.mapping import release
 from edgecnn.passes.rewrite import Rewriter
 
 
@@ -37,8 +36,7 @@ def _absorb(rw: Rewriter, reshape: Node, transpose: Node) -> None:
     back = [0, *(1 + int(i) for i in np.argsort(perm[1:]))]
     for layer in layers:
         w = rw.constants[layer.inputs[1]]
-        columns = w.reshape(w.shape[0], *shape[1:]).transpose(back).reshape(w.shape)
-        release(w)
+        columns = w.reshape(w.shape[0], *shape[1:]).transpose(back)  # a view; packing brings them into this order
         rw.update(layer, inputs=[layer.inputs[0], rw.constant(columns, layer.inputs[1]), layer.inputs[2]])
     rw.update(reshape, inputs=transpose.inputs)
 

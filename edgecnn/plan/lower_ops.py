@@ -244,12 +244,12 @@ def between(low: Lowering, prefix: str, function: ops.Function | None) -> dict[s
 
 
 def matrix_product(low: Lowering, x: View, w: np.ndarray, b: np.ndarray, y: View, act: dict[str, Field]) -> None:
-    """y = x @ w.T + b as a 1x1 convolution over a picture one pixel high: x (M, K), w (O, K)."""
+    """y = x @ w.T + b as a 1x1 convolution over a picture one pixel high: x (M, K), w (O, K) or (O, ...)."""
     fields: dict[str, Field] = {
         "batch": 1, "in_h": 1, "in_w": x.rows, "in_c": x.columns, "in_stride": x.stride,
         "out_h": 1, "out_w": x.rows, "out_c": w.shape[0], "out_stride": y.stride,
     }  # fmt: skip
-    weights = low.matrix_weights(w.reshape(w.shape[0], 1, 1, w.shape[1]), b)
+    weights = low.matrix_weights(w if w.ndim == 4 else w.reshape(w.shape[0], 1, 1, x.columns), b)
     low.emit(
         "Conv", [x, *weights], y, x.rows * w.size, **fields, **window((1, 1), (1, 1), (0, 0), (1, 1)), **act,
         groups=1, residual=0, residual_stride=0, pool=0,
