@@ -9,6 +9,15 @@ from typing import Union
 from edgecnn.errors import InputError
 
 
+def digest(text: str) -> str:
+    """32 hexadecimal digits that no other text has."""
+    try:
+        from _blake2 import blake2b  # hashlib loads OpenSSL first, which takes longer than what a name is needed for
+    except ImportError:
+        from hashlib import blake2b
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
 def write_whole(path: str | os.PathLike[str], data: Union[bytes, memoryview]) -> None:
     """Writes a file beside its place and moves it there, so that a full disk leaves what was there before.
 

@@ -22,7 +22,6 @@ Nothing here raises: a cache that cannot be read or written is none.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import struct
 import time
@@ -32,6 +31,7 @@ from typing import BinaryIO
 
 import edgecnn
 from edgecnn import verdicts
+from edgecnn.files import digest
 from edgecnn.mapping import map_file
 
 FOLDER = "EDGECNN_CACHE"
@@ -86,7 +86,7 @@ def name_of(
         states,
         measured,
     )
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+    return digest(repr(facts))
 
 
 def _state(file: str) -> tuple[str, tuple[int, ...]] | None:

@@ -8,7 +8,6 @@ cannot be read or is damaged holds no verdicts, and then estimates decide.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import math
 import os
@@ -16,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import edgecnn
-from edgecnn.files import write_whole
+from edgecnn.files import digest, write_whole
 
 FILE = "verdicts.json"
 # Milliseconds by kernel, by the key of a layer (plan/select.py); by number of threads, by the name of a model.
@@ -61,7 +60,7 @@ def threads(folder: str | None) -> int | None:
 def selection_key(folder: str | None) -> str:
     """Changes with the verdicts: part of the name under which a plan is cached."""
     known = layers(folder)
-    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16] if known else ""
+    return digest(json.dumps(known, sort_keys=True)) if known else ""
 
 
 def remember(folder: str | None, new_layers: Layers, new_threads: Threads) -> bool:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from edgecnn.errors import ModelFormatError, UnsupportedOperator
 from edgecnn.graph.metadata import Metadata
 from edgecnn.graph.ops import Op
+from edgecnn.graph.records import dataclass
 from edgecnn.graph.spec import TensorSpec
 
 __all__ = ["MAX_ELEMENTS", "Graph", "GraphBuilder", "Node", "TensorSpec"]
@@ -47,7 +47,7 @@ class Graph:
     nodes: tuple[Node, ...]
     constants: Mapping[str, np.ndarray]
     values: Mapping[str, TensorSpec]
-    metadata: Metadata = field(default_factory=Metadata)
+    metadata: Metadata = Metadata()
     files: tuple[str, ...] = ()  # files of weights that it was read from, beside the model file
 
     @property

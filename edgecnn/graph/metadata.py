@@ -6,10 +6,10 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from edgecnn.errors import InputError
+from edgecnn.graph.records import dataclass
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Metadata:
 
     source: str = ""  # file the graph came from, for messages
     labels: tuple[str, ...] = ()
-    preprocess: Preprocess = field(default_factory=Preprocess)
+    preprocess: Preprocess = Preprocess()
     heads: tuple[YoloHead, ...] = ()
     task: str = ""  # "detect", "classify" or "" when unknown
 

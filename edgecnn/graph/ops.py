@@ -15,12 +15,12 @@ raises `ValueError` on inputs that do not fit, which the builder turns into a `M
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, Union
 
 import numpy as np
+
+from edgecnn.graph.records import dataclass
 
 Shape = tuple[int, ...]
 Inferred = list[tuple[Shape, np.dtype]]
@@ -120,12 +120,12 @@ def _window(size: int, kernel: int, stride: int, before: int, after: int, dilati
 
 
 @dataclass(frozen=True)
-class Op(ABC):
+class Op:
     """Base class of operators."""
 
-    @abstractmethod
     def infer(self, inputs: Sequence[Spec]) -> Inferred:
         """Output shapes and dtypes for the given inputs; ValueError where they do not fit."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Union
 
 from edgecnn.errors import InputError, ModelError, ModelFormatError
@@ -45,8 +44,8 @@ def import_model(
     ModelError
         The file cannot be read, or is of no known kind.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
+    path = os.fspath(path)
+    suffix = os.path.splitext(path)[1].lower()
     if suffix == ".weights":
         raise ModelError(
             f"{path}: these are the weights of a Darknet network; give the .cfg, and this file as weights="
@@ -57,7 +56,7 @@ def import_model(
         from edgecnn.networks import build_network, is_network
 
         if is_network(path):
-            return build_network(str(path), weights, input_shapes)
+            return build_network(path, weights, input_shapes)
     if suffix not in SUFFIXES:
         raise ModelError(f"{path}: unknown kind of model {suffix!r}; known are {', '.join(SUFFIXES)} and .ecnn")
     check_kind(path, read_head(path))
@@ -77,7 +76,7 @@ def import_model(
     return import_tflite(path, input_shapes)
 
 
-def read_head(path: Path, size: int = 512) -> bytes:
+def read_head(path: str, size: int = 512) -> bytes:
     """The first bytes of a file; ModelError where it cannot be read."""
     try:
         with open(path, "rb") as f:
@@ -88,9 +87,9 @@ def read_head(path: Path, size: int = 512) -> bytes:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def check_kind(path: Path, head: bytes) -> None:
+def check_kind(path: str, head: bytes) -> None:
     """Raises ModelFormatError where the first bytes of a model show that it is something else."""
-    suffix = path.suffix.lower()
+    suffix = os.path.splitext(path)[1].lower()
     found = ""
     text = bool(head) and all(byte in b"\t\n\r\f" or byte >= 32 for byte in head)
     if not head:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Callable
 
 import numpy as np
 
 from edgecnn.graph import ops
 from edgecnn.graph.ir import Graph, GraphBuilder, Node
+from edgecnn.graph.records import dataclass
 
 Perm = tuple[int, ...]
 Shape = tuple[int, ...]

@@ -8,7 +8,8 @@ placed before.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from edgecnn.graph.records import dataclass
 
 ALIGNMENT = 64
 

@@ -9,7 +9,6 @@ import json
 import os
 import struct
 import zlib
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,6 +17,7 @@ from edgecnn.errors import EdgeCNNError
 from edgecnn.files import write_whole
 from edgecnn.graph.ir import Graph, TensorSpec
 from edgecnn.graph.metadata import to_json
+from edgecnn.graph.records import dataclass
 from edgecnn.mapping import map_file
 from edgecnn.plan import arena
 from edgecnn.plan.constants import START, ConstantFile

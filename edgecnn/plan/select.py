@@ -29,10 +29,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from edgecnn.errors import BackendError
 from edgecnn.graph.ops import Conv, MaxPool, Shape
+from edgecnn.graph.records import dataclass
 from edgecnn.plan.pack import panel_widths, round_up
 from edgecnn.plan.target import Target
 

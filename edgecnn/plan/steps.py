@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Union
 
+from edgecnn.graph import records
 from edgecnn.graph.ops import Shape
 from edgecnn.plan.select import Candidate
 
@@ -23,7 +24,7 @@ class Buffer:
     offset: int = 0  # in its space; in the arena given once all steps are known
 
 
-@dataclass(frozen=True)
+@records.dataclass(frozen=True)
 class View:
     """How a value lies in a buffer: element ``offset``, and ``stride`` elements between rows of the last axis."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from edgecnn.errors import BackendError
+from edgecnn.graph.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
 from edgecnn.errors import ModelError, ModelFormatError, UnsupportedOperator
 from edgecnn.graph.ir import MAX_ELEMENTS
+from edgecnn.graph.records import dataclass
 from edgecnn.importers.onnx import schema
 from edgecnn.importers.protobuf import Message, numbers, parse
 from edgecnn.mapping import map_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Source = Union[str, "os.PathLike[str]", bytes]
 
@@ -67,13 +69,13 @@ class OnnxFile:
 
     def __init__(self, source: Source, label: str) -> None:
         self.label = label
-        self.folder: Path | None = None
+        self.folder: str | None = None
         if isinstance(source, bytes):
             self.name, data = "model", memoryview(source)
         else:
-            self.name = Path(source).stem
-            self.folder = Path(source).resolve().parent
-            data = _map(Path(source), self.label)
+            self.name = os.path.splitext(os.path.basename(source))[0]
+            self.folder = os.path.dirname(os.path.realpath(source))
+            data = _map(source, self.label)
         self.size = len(data)
         self.external: dict[Path, memoryview] = {}
         self._external_left: dict[Path, int] = {}
@@ -148,12 +150,15 @@ class OnnxFile:
         """The bytes of a tensor that lies in a file beside the model."""
         if self.folder is None:
             raise ModelFormatError(f"{label} is in another file; give the path of the model instead of its bytes")
+        from pathlib import Path  # takes longer to import than a small model to read
+
+        folder = Path(self.folder)
         entries = {e.key: e.value for e in tensor.external_data}
         location = entries.get("location", "")
         if not location or os.path.isabs(location) or "\0" in location:
             raise ModelFormatError(f"{label} claims to be in {location!r}, which is no file beside the model")
-        path = (self.folder / location).resolve()
-        if self.folder not in path.parents:
+        path = (folder / location).resolve()
+        if folder not in path.parents:
             raise ModelFormatError(f"{label} claims to be in {location!r}, outside the model's folder")
         if not path.is_file():
             raise ModelError(f"{label} is in {location!r}, which is missing beside the model")
@@ -209,7 +214,7 @@ class OnnxFile:
         return attribute
 
 
-def _map(path: Path, label: str) -> memoryview:
+def _map(path: str | os.PathLike[str], label: str) -> memoryview:
     """The content of a file, mapped: only what is looked at is read, and it can be forgotten again."""
     try:
         with open(path, "rb") as file:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Callable
 
 import numpy as np
 
 from edgecnn.graph import ops, reference
+from edgecnn.graph.records import dataclass
 from edgecnn.importers.onnx.context import Context
 
 TO_NHWC = (0, 2, 3, 1)
