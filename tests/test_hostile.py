@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import random
 import struct
 import sys
@@ -23,7 +24,8 @@ from edgecnn.graph.ops import Function
 from edgecnn.importers import import_model
 from edgecnn.importers.tflite import import_tflite
 
-SECONDS = 5.0  # for one file; what is found takes milliseconds or minutes
+# For one file; what is found takes milliseconds or minutes. A board, or its emulation, is many times slower than a PC.
+SECONDS = 5.0 if platform.machine() == "x86_64" else 100.0
 MEGABYTES = 1024  # that the whole process may grow by during one test
 INTERESTING = (0, 1, -1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, -0x80000000, 0x10000000, 1000000)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -267,7 +268,9 @@ def test_quantized_classifiers(data_dir: Path, model: str, picture: str, side: i
         resized = opened.convert("RGB").resize((side, side), image.BICUBIC)
     with edgecnn.Classifier(data_dir / f"tflite/{model}.tflite", backend="tflite") as classifier:
         found = classifier(resized).probabilities
-    assert {i: pytest.approx(p, abs=0.0005) for i, p in expected.items()} == {i: found[i] for i in expected}
+    # The known figures are of x86-64: LiteRT's 8-bit kernels for ARM round otherwise.
+    tolerance = 0.0005 if platform.machine() == "x86_64" else 0.05
+    assert {i: pytest.approx(p, abs=tolerance) for i, p in expected.items()} == {i: found[i] for i in expected}
 
 
 def test_signed_inputs_of_8_bits(data_dir: Path) -> None:
