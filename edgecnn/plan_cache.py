@@ -1,8 +1,10 @@
 """Compiled plans on disk, so that a model is planned once on a machine and mapped from then on.
 
 An entry is an ``.ecnn`` file in ``$EDGECNN_CACHE`` (default: ``~/.cache/edgecnn/plans``). Its pages are shared by all
-processes that run the model. Together the entries have at most `LIMIT` bytes; the least recently used make room. A
-plan of more than `MOST_OF_ONE` is not kept. ``EDGECNN_CACHE=off`` and ``edgecnn.load(..., cache=False)`` do without.
+processes that run the model. Together the entries have at most `LIMIT` bytes, and on a disk with less than twice that
+half of what would be free without them; the least recently used make room. A plan of more than half of all that is not
+kept, so that one large model does not push out all others. ``EDGECNN_CACHE=off`` and ``edgecnn.load(..., cache=False)``
+do without.
 
 **A stale plan is never used.** The name of an entry is a hash of everything that the plan was made from: of each file
 its path, device, inode, size and both times (the time of change cannot be set back by anybody), the version, sources
@@ -13,8 +15,9 @@ no name and is not cached; nor is a model with weights in further files.
 **A damaged entry is planned again.** What decides where kernels read and write is checked at each load, in full. The
 checksum of the weights would mean to read them all, which is what the cache is there to avoid. What damages a file
 behind the system's back is power lost before its pages were written, and that is over with the next boot: so the
-weights are checked when an entry is first used after a boot, which its stamp remembers. An ``.ecnn`` that a user names
-comes from anywhere, and is checked in full each time.
+weights are checked when an entry is first used after a boot, which its stamp remembers. An entry gets its name by
+renaming, whole; nobody waits for the disk (no fsync): power lost soon after costs no more than planning again. An
+``.ecnn`` that a user names comes from anywhere, and is checked in full each time.
 
 Nothing here raises: a cache that cannot be read or written is none.
 """
@@ -35,8 +38,7 @@ from edgecnn.files import digest
 from edgecnn.mapping import map_file
 
 FOLDER = "EDGECNN_CACHE"
-LIMIT = 512 << 20
-MOST_OF_ONE = LIMIT // 2  # so that one large model does not push out all others
+LIMIT = 2 << 30  # two of VGG-16, the largest network of the papers
 SETTLED_SECONDS = 3.0  # FAT keeps times in steps of two seconds
 ABANDONED_SECONDS = 3600.0
 SUFFIX, DRAFT_SUFFIX = ".ecnn", ".part"
@@ -151,9 +153,10 @@ class Draft:
     def keep(self, name: str) -> None:
         """Makes it the plan of that name, if it is not too large."""
         try:
-            if os.stat(self._path).st_size <= MOST_OF_ONE:
+            room = _room(self._place)
+            if os.stat(self._path).st_size <= room // 2:
                 os.replace(self._path, os.path.join(self._place, name + SUFFIX))
-                _make_room()
+                _make_room(room)
         except OSError:
             pass
         self.discard()
@@ -177,9 +180,15 @@ def create() -> Draft | None:
         return None
 
 
-def _make_room() -> None:
-    """Removes the least recently used plans beyond the limit, and drafts whose process has died."""
-    room = LIMIT
+def _room(place: str) -> int:
+    """Bytes that all plans may take together."""
+    disk = os.statvfs(place)
+    own = sum(size for suffix in (SUFFIX, DRAFT_SUFFIX) for _, size, _ in _files(suffix))
+    return min(LIMIT, (disk.f_bavail * disk.f_frsize + own) // 2)
+
+
+def _make_room(room: int) -> None:
+    """Removes the least recently used plans that do not fit, and drafts whose process has died."""
     for path, size, _ in entries():
         room -= size
         if room < 0:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -176,12 +177,15 @@ def test_least_recently_used_plans_make_room(folder: Path, model: Path, monkeypa
     compiled._loaded.clear()
     edgecnn.load(model, input_shapes=shapes[2], backend="native").close()
     assert [p.stem for p in plans(folder)] == sorted(n for n in (names[0], names[2]) if n)
-    monkeypatch.setattr(plan_cache, "MOST_OF_ONE", size // 2)
-    compiled._loaded.clear()
-    for path in plans(folder):
-        path.unlink()
-    answer(model)
-    assert not plans(folder)
+    for limit, free in ((size * 3 // 2, 1 << 40), (1 << 40, size)):  # neither leaves room for two
+        disk = SimpleNamespace(f_bavail=free // 512, f_frsize=512)
+        monkeypatch.setattr(plan_cache, "LIMIT", limit)
+        monkeypatch.setattr(os, "statvfs", lambda place, disk=disk: disk)
+        compiled._loaded.clear()
+        for path in plans(folder):
+            path.unlink()
+        answer(model)
+        assert not plans(folder)
 
 
 @pytest.mark.parametrize("place", ["off", "/proc/no such folder", "file"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterable
+from itertools import chain
 from typing import BinaryIO
 
 import numpy as np
@@ -48,30 +49,36 @@ class ConstantFile:
         key = (str(array.dtype), array.tobytes() if array.nbytes <= SMALL else b"")
         if array.nbytes <= SMALL and key in self._small:
             return self._small[key]
-        offset = aligned(self.nbytes)
-        self._write(bytes(offset - self.nbytes))
-        self._write(array.reshape(-1).view(np.uint8).data)
-        self.nbytes = offset + array.nbytes
-        buffer = Buffer("constant", array.nbytes, offset=offset)
+        buffer = self._begin()
+        self._extend(buffer, array)
         if array.nbytes <= SMALL:
             self._small[key] = buffer
         return buffer
 
     def add_pieces(self, pieces: Iterable[np.ndarray]) -> Buffer:
-        """Stores a constant that comes in pieces of one dtype, the first of them not empty unless all are."""
+        """Stores a constant that comes in pieces of one dtype."""
+        left = iter(pieces)
         first: list[np.ndarray] = []
-        pieces = iter(pieces)
         while sum(piece.nbytes for piece in first) <= SMALL:
-            piece = next(pieces, None)
+            piece = next(left, None)
             if piece is None:
                 return self.add(np.concatenate(first) if first else np.zeros(0, np.float32))
             first.append(piece)
-        buffer = self.add(np.concatenate(first))
-        for piece in pieces:
-            self._write(piece.data)
-            buffer.nbytes += piece.nbytes
-            self.nbytes += piece.nbytes
+        buffer = self._begin()
+        for piece in chain(first, left):
+            self._extend(buffer, piece)
         return buffer
+
+    def _begin(self) -> Buffer:
+        offset = aligned(self.nbytes)
+        self._write(bytes(offset - self.nbytes))
+        self.nbytes = offset
+        return Buffer("constant", 0, offset=offset)
+
+    def _extend(self, buffer: Buffer, array: np.ndarray) -> None:
+        self._write(array.reshape(-1).view(np.uint8).data)
+        self.nbytes += array.nbytes
+        buffer.nbytes += array.nbytes
 
     def _write(self, data: bytes | memoryview) -> None:
         self.checksum = zlib.crc32(data, self.checksum)
