@@ -204,6 +204,22 @@ const char* check(const WinogradParams& p, const OperandSizes& sizes) {
                       sizes.output_bytes[0], kOutputShort);
 }
 
+const char* check(const StrassenParams& p, const OperandSizes& sizes) {
+  EC_REQUIRE(within(0, 2, p.residual) && is_function(p.act), kBadChoice);
+  EC_REQUIRE(sizes.inputs == (p.residual != 0 ? 4 : 3), kBadInputs);
+  const int64_t panel = std::max(sizes.nr, 1);
+  EC_REQUIRE(within(8, kMaxDim, p.in_c) && p.in_c % 8 == 0 && within(2 * panel, kMaxDim, p.out_c), kBadDims);
+  EC_REQUIRE_OK(check_pixels(p.rows, p.in_c, p.in_stride, sizes.input_bytes[0], kInputShort));
+  const int64_t half = p.out_c / (2 * panel) * panel, rest = whole_vectors(p.out_c - 2 * half, sizes);
+  const int64_t quarters = product(7, half, p.in_c / 2), behind = product(rest, p.in_c);
+  EC_REQUIRE(fits(quarters + behind, 4, sizes.input_bytes[1]), kWeightsShort);
+  EC_REQUIRE(fits(2 * half + rest, 4, sizes.input_bytes[2]), kWeightsShort);
+  if (p.residual != 0) {
+    EC_REQUIRE_OK(check_pixels(p.rows, p.out_c, p.residual_stride, sizes.input_bytes[3], kInputShort));
+  }
+  return check_pixels(p.rows, p.out_c, p.out_stride, sizes.output_bytes[0], kOutputShort);
+}
+
 const char* check(const DwConvParams& p, const OperandSizes& sizes) {
   EC_REQUIRE(within(0, 2, p.residual) && is_function(p.act), kBadChoice);
   EC_REQUIRE(sizes.inputs == (p.residual != 0 ? 4 : 3), kBadInputs);

@@ -21,6 +21,7 @@
 #include "algo/reduce-inl.h"
 #include "algo/resize-inl.h"
 #include "algo/softmax-inl.h"
+#include "algo/strassen-inl.h"
 #include "algo/unary-inl.h"
 #include "algo/winograd-inl.h"
 #include "gemm/igemm-inl.h"

@@ -279,6 +279,10 @@ void check_refusals() {
                             [](ConvParams* p) { p->stride_h = p->out_h = 1 << 28; });
   check_refused<WinogradParams>("Winograd", "pixels that overlap",
                                 [](WinogradParams* p) { p->out_stride = p->out_c - 1; });
+  check_refused<StrassenParams>("Strassen", "channels that have no halves",
+                                [](StrassenParams* p) { --p->in_c; });
+  check_refused<StrassenParams>("Strassen", "too few channels for two panels",
+                                [](StrassenParams* p) { p->out_c = 15; });
   check_refused<MatMulParams>("MatMul", "a negative stride", [](MatMulParams* p) { p->a_batch_stride = -1; });
   current = "kind 99";
   if (validate_step(static_cast<StepKind>(99), nullptr, {}) == nullptr) fail("was accepted");

@@ -335,6 +335,35 @@ int test_winograd(const Target& t) {
   return count;
 }
 
+int test_strassen(const Target& t) {
+  int count = 0;
+  for (; count < 150; ++count) {
+    ConvParams p{};
+    p.batch = p.in_h = p.out_h = 1;
+    p.kernel_h = p.kernel_w = p.stride_h = p.stride_w = p.dilation_h = p.dilation_w = p.groups = 1;
+    // Every tenth case has several blocks.
+    p.in_w = p.out_w = count % 10 == 0 ? pick(200, 500) : pick(1, 7 * t.mr);
+    p.in_c = 8 * (count % 10 == 0 ? pick(60, 90) : pick(1, 12));
+    p.out_c = 2 * t.nr * pick(1, 3) + pick(0, 2 * t.nr - 1) * pick(0, 1);
+    p.in_stride = p.in_c + (pick(0, 1) ? pick(1, 5) : 0);
+    p.out_stride = p.out_c + (pick(0, 1) ? pick(1, 5) : 0);
+    p.residual = pick(0, 2) == 0 ? pick(1, 2) : 0;
+    p.residual_stride = p.out_c + pick(0, 3);
+    choose_activation(&p.act, &p.alpha, &p.beta);
+    const StrassenParams q{p.out_w,           p.in_c, p.in_stride, p.out_c, p.out_stride, p.residual,
+                           p.residual_stride, p.act,  p.alpha,     p.beta};
+    const ConvData data(p, p.in_c);
+    Case c{kernel_of(t, StepKind::kStrassen), &q, {}, p.out_w, p.out_c, p.out_stride};
+    c.inputs = {data.x, strassen_weights(data.w, p.in_c, p.out_c, t.lanes, t.nr),
+                strassen_bias(data.b, p.out_c, t.lanes, t.nr)};
+    if (p.residual) c.inputs.push_back(data.r);
+    // Sums of other pixels and channels pass through.
+    check(c, conv(p, data.x.data(), data.w.data(), data.b.data(), data.r.data()), 4 * p.in_c + 100,
+          describe(t, "Strassen", count) + describe(p));
+  }
+  return count;
+}
+
 // The maxima over the windows of `q` of a convolution's results.
 std::vector<Value> windows_of(const FirstConvParams& q, const std::vector<Value>& conv) {
   std::vector<Value> out;
@@ -675,11 +704,12 @@ int test_all(int argc, char** argv) {
     }
     const int convs = test_convs(t), depthwise = test_depthwise(t), transposed = test_transposed(t);
     const int products = test_matmul(t), winograd = test_winograd(t), first = test_first(t);
+    const int strassen = test_strassen(t);
     const int fused = test_depthwise_pointwise(t, false), inverted = test_depthwise_pointwise(t, true);
     std::printf(
-        "%-12s %d Conv, %d DwConv, %d ConvTranspose, %d MatMul, %d Winograd, %d FirstConv, %d DwPw, %d "
-        "PwDwPw cases\n",
-        t.name, convs, depthwise, transposed, products, winograd, first, fused, inverted);
+        "%-12s %d Conv, %d DwConv, %d ConvTranspose, %d MatMul, %d Winograd, %d Strassen, %d FirstConv, "
+        "%d DwPw, %d PwDwPw cases\n",
+        t.name, convs, depthwise, transposed, products, winograd, strassen, first, fused, inverted);
     ++tested;
   }
   std::printf("%d targets tested, %d failures\n", tested, failures);

@@ -131,6 +131,7 @@ Problem pwdwpw(Random& random, int lanes);
 Problem conv_transpose(Random& random, int lanes);
 Problem matmul(Random& random, int lanes);
 Problem winograd(Random& random, int lanes);
+Problem strassen(Random& random, int lanes);
 
 }  // namespace testing
 }  // namespace edgecnn

@@ -14,10 +14,16 @@ const std::vector<ProblemKind>& answered_problems() {
 }
 
 const std::vector<ProblemKind>& unanswered_problems() {
-  static const std::vector<ProblemKind> kinds = {
-      {"Conv", conv},        {"FirstConv", first_conv}, {"FirstWinograd", first_winograd}, {"DwConv", dwconv},
-      {"DwPw", dwpw},        {"PwDwPw", pwdwpw},        {"ConvTranspose", conv_transpose}, {"MatMul", matmul},
-      {"Winograd", winograd}};
+  static const std::vector<ProblemKind> kinds = {{"Conv", conv},
+                                                 {"FirstConv", first_conv},
+                                                 {"FirstWinograd", first_winograd},
+                                                 {"DwConv", dwconv},
+                                                 {"DwPw", dwpw},
+                                                 {"PwDwPw", pwdwpw},
+                                                 {"ConvTranspose", conv_transpose},
+                                                 {"MatMul", matmul},
+                                                 {"Winograd", winograd},
+                                                 {"Strassen", strassen}};
   return kinds;
 }
 

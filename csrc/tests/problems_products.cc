@@ -171,6 +171,30 @@ Problem winograd(Random& random, int lanes) {
   return result;
 }
 
+Problem strassen(Random& random, int lanes) {
+  StrassenParams p = {};
+  const int nr = 2 * lanes;
+  p.rows = pick(random, 1, 100);
+  p.in_c = 8 * pick(random, 1, 9);
+  p.out_c = 2 * nr * pick(random, 1, 2) + pick(random, 0, 2 * nr - 1);
+  p.in_stride = stride_for(random, p.in_c);
+  p.out_stride = stride_for(random, p.out_c);
+  p.residual = pick(random, 0, 2);
+  p.residual_stride = stride_for(random, p.out_c);
+  p.act = pick(random, 0, kUnaryKinds - 1);
+  p.alpha = 0.1f;
+  p.beta = 1;
+  const int64_t half = p.out_c / (2 * nr) * nr, rest = whole_vectors(p.out_c - 2 * half, lanes);
+  std::vector<std::vector<float>> inputs = {floats(random, extent(p.rows, p.in_c, p.in_stride)),
+                                            floats(random, 7 * half * (p.in_c / 2) + rest * p.in_c),
+                                            floats(random, 2 * half + rest)};
+  if (p.residual != 0) inputs.push_back(floats(random, extent(p.rows, p.out_c, p.residual_stride)));
+  Problem result = unanswered(inputs, extent(p.rows, p.out_c, p.out_stride));
+  mark_pixels(&result, p.out_c, p.out_stride);
+  result.set(StepKind::kStrassen, p);
+  return result;
+}
+
 Problem dwconv(Random& random, int lanes) {
   DwConvParams p = {};
   random_conv(random, &p);

@@ -66,6 +66,42 @@ inline std::vector<float> first_winograd_weights(const std::vector<float>& u, in
   return result;
 }
 
+// Weights [C][O] of a pointwise convolution for Strassen's algorithm (steps.inc).
+inline std::vector<float> strassen_weights(const std::vector<float>& w, int64_t k, int columns, int lanes,
+                                           int nr) {
+  const int half = columns / (2 * nr) * nr, rest = columns - 2 * half;
+  const int64_t depth = k / 2;
+  std::vector<float> result;
+  const auto append = [&result](const std::vector<float>& panels) {
+    result.insert(result.end(), panels.begin(), panels.end());
+  };
+  for (int quarter = 0; quarter < 7; ++quarter) {
+    std::vector<float> b;
+    for (int64_t i = 0; i < depth * half; ++i) {
+      const float* at = w.data() + i / half * columns + i % half;
+      const double b11 = at[0], b12 = at[half], b21 = at[depth * columns], b22 = at[depth * columns + half];
+      const double t2 = b22 - b12 + b11;
+      const double values[] = {b11, b21, b12 - b11, t2, b22 - b12, b22, b21 - t2};
+      b.push_back(static_cast<float>(values[quarter]));
+    }
+    append(pack_panels(b, 1, depth, half, lanes, nr));
+  }
+  std::vector<float> behind;
+  for (int64_t i = 0; i < k * rest; ++i) behind.push_back(w[i / rest * columns + 2 * half + i % rest]);
+  append(pack_panels(behind, 1, k, rest, lanes, nr));
+  return result;
+}
+
+inline std::vector<float> strassen_bias(const std::vector<float>& b, int columns, int lanes, int nr) {
+  const int half = columns / (2 * nr) * nr;
+  std::vector<float> result(b.begin(), b.begin() + 2 * half);
+  for (int j = 0; j < half; ++j) result[half + j] -= result[j];
+  const std::vector<float> behind(b.begin() + 2 * half, b.begin() + columns);
+  const std::vector<float> padded = pack_panels(behind, 1, 1, columns - 2 * half, lanes, nr);
+  result.insert(result.end(), padded.begin(), padded.end());
+  return result;
+}
+
 // Rows of `columns` floats padded with zeros to whole vectors.
 inline std::vector<float> pad_rows(const std::vector<float>& w, int columns, int lanes) {
   std::vector<float> padded;

@@ -16,6 +16,8 @@ from edgecnn.plan.pack import (
     pack_conv_transpose,
     pack_depthwise,
     pack_first_winograd,
+    strassen_bias,
+    strassen_panels,
     winograd_panels,
 )
 from edgecnn.plan.select import (
@@ -134,6 +136,13 @@ def conv(low: Lowering, node: Node) -> None:
         low.emit(
             "Winograd", [x, *weights, *residual], y, work, in_c=x.columns, out_c=shape[3],
             pool=int(op.pool == QUADS), pad_top=op.padding[0], pad_left=op.padding[1], **fields,
+        )  # fmt: skip
+    elif candidates[0].kernel == "Strassen":
+        weights = [low.packed(strassen_panels(w, low.target)), low.constant(strassen_bias(b, low.target))]
+        low.emit(
+            "Strassen", [x, *weights, *residual], y, work, rows=x.rows, in_c=x.columns, in_stride=x.stride,
+            out_c=shape[3], out_stride=y.stride, residual=fields["residual"],
+            residual_stride=fields["residual_stride"], **low.activation(op.activation),
         )  # fmt: skip
     else:
         weights = low.matrix_weights(w, b, op.groups)

@@ -110,3 +110,28 @@ def winograd_panels(w: np.ndarray, target: Target) -> Iterator[np.ndarray]:
     """(O, 3, 3, C) for the Winograd kernel: 36 frequencies, each panels as `pack_conv` makes of (O, C); six a piece."""
     for row in range(len(WINOGRAD_G)):
         yield _core.pack_winograd_row(w, target.nr, target.lanes, WINOGRAD_G, row)
+
+
+def strassen_panels(w: np.ndarray, target: Target) -> Iterator[np.ndarray]:
+    """(O, 1, 1, C) for Strassen's kernel: seven quarters, each as panels, and the channels behind them."""
+    half, depth = strassen_half(len(w), target), w.shape[3] // 2
+    low, high = w[:half], w[half : 2 * half]
+    b11, b21, b12, b22 = low[..., :depth], low[..., depth:], high[..., :depth], high[..., depth:]
+    t1 = b12.astype(np.float64) - b11
+    t2 = b22 - t1
+    for quarter in (b11, b21, t1, t2, b22.astype(np.float64) - b12, b22, b21 - t2):
+        yield _core.pack_panels(quarter.astype(np.float32, copy=False), target.nr, target.lanes)
+    if len(w) > 2 * half:
+        yield from conv_panels(w[2 * half :], 1, target)
+
+
+def strassen_bias(b: np.ndarray, target: Target) -> np.ndarray:
+    """The bias of the first half, what the second half's is more, and that of the channels behind."""
+    half = strassen_half(b.size, target)
+    more = b[half : 2 * half].astype(np.float64) - b[:half]
+    return np.concatenate((b[:half], more.astype(np.float32), conv_bias(b[2 * half :], 1, target)))
+
+
+def strassen_half(outputs: int, target: Target) -> int:
+    """Half the output channels of Strassen's kernel: whole panels."""
+    return outputs // (2 * target.nr) * target.nr

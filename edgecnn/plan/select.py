@@ -11,6 +11,12 @@ weights; its products also are shallower. The constants are fits to the measured
 GoogLeNet, Tiny-YOLOv3 and VGG-16 on one thread (x86), and to the modelled cycles of those of YOLO-LITE on the
 Cortex-A53 and A72 (armv8), each relative to the matrix product of the same layer; "armv7" and "portable" go with these.
 
+One level of Strassen's algorithm (in Winograd's variant) saves one in eight multiply-adds of a pointwise convolution,
+for additions along its inputs and results, and reads seven quarters of the weights, which a small picture uses seldom.
+The constants are fits to the modelled cycles of the pointwise layers of MobileNetV1, MobileNetV2 and SqueezeNet on the
+Cortex-A53 and A72. On x86 eight such layers took 0.93 to 1.15 times as long as the matrix product with AVX-512, and 0.8
+to 1.2 times with AVX2: too little for so much more memory.
+
 The kernel for first layers reads up to four channels as they lie, NHWC or NCHW, and takes the maximum behind it
 whatever its window. It does the same multiply-adds as the matrix product without its pointers, on tiles of neighbouring
 pixels of a row, which a short row leaves unused in part. For 3x3 at stride 1 it has a sibling that does Winograd's
@@ -20,8 +26,9 @@ A depthwise convolution and the pointwise one that alone reads it become one ste
 is then never written, but the pointwise weights are read once for each block of pixels, which is cheap only from the
 second-level cache.
 
-The environment variable ``EDGECNN_CONV`` overrides the choice: ``gemm`` for the matrix product wherever Winograd or the
-kernels for first layers could run, ``winograd`` for that wherever it can, or ``auto`` (the default) for the cheapest.
+The environment variable ``EDGECNN_CONV`` overrides the choice: ``gemm`` for the matrix product wherever Winograd,
+Strassen or the kernels for first layers could run, ``winograd`` or ``strassen`` for that wherever it can, or ``auto``
+(the default) for the cheapest.
 """
 
 from __future__ import annotations
@@ -34,7 +41,7 @@ from dataclasses import replace
 from edgecnn.errors import BackendError
 from edgecnn.graph.ops import Conv, MaxPool, Shape
 from edgecnn.graph.records import dataclass
-from edgecnn.plan.pack import panel_widths, round_up
+from edgecnn.plan.pack import panel_widths, round_up, strassen_half
 from edgecnn.plan.target import Target
 
 DEPTHWISE_COST = 2.0
@@ -64,6 +71,24 @@ WINOGRAD = {
 }
 # Transformed weights of more bytes come from beyond the second-level cache in each frame.
 WINOGRAD_CACHED_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class StrassenCost:
+    """Of Strassen's algorithm: for each vector of input channels and of output channels of a pixel, and for reading a
+    vector of the weights that there are more of."""
+
+    input: float
+    output: float
+    weight: float
+
+
+# Where it is worth its memory; elsewhere it runs only where it is asked for.
+STRASSEN = {"armv8": StrassenCost(12, 12, 5)}
+STRASSEN_CHANNELS = 8  # input channels are a multiple
+# Of a multiply-add of rows that are deeper than the matrix product packs on armv8 (csrc/gemm/packed-inl.h).
+PACKED_DEPTH = 512
+DEEP_COST = 1.1
 
 # What the kernel for first layers takes, and its multiply-adds against those of a matrix product over so few channels.
 FIRST_CHANNELS = 4
@@ -99,7 +124,7 @@ INVERTED_MOST_BYTES = 256 << 10
 # Those that read a graph input as it lies.
 FIRST_KERNELS = ("FirstConv", "FirstWinograd")
 
-CHOICES = ("auto", "gemm", "winograd")
+CHOICES = ("auto", "gemm", "winograd", "strassen")
 
 
 @dataclass(frozen=True)
@@ -213,15 +238,48 @@ def conv_candidates(op: Conv, x: Shape, w: Shape, conv_shape: Shape, target: Tar
         cost = tiles * (each.product * products + transforms) + load * products + apart
         too_large = weight_bytes > each.most_bytes
         found.append(Candidate("Winograd", float("inf") if too_large else cost))
+    if strassen_layer(op, w, pixels, target):
+        found.append(Candidate("Strassen", strassen_cost(pixels, w, target)))
+        if target.name == "armv8" and ci > PACKED_DEPTH:
+            found[0] = replace(found[0], cost=DEEP_COST * found[0].cost)
     forced = os.environ.get("EDGECNN_CONV") or "auto"
     if forced not in CHOICES:
         raise BackendError(f"EDGECNN_CONV={forced}: choose one of {', '.join(CHOICES)}")
     kernels = [c.kernel for c in found]
     if forced == "winograd" and "Winograd" in kernels:
         found = [c for c in found if c.kernel == "Winograd"]
+    elif forced == "strassen" and "Strassen" in kernels:
+        found = [c for c in found if c.kernel == "Strassen"]
     elif forced == "gemm":
-        found = [c for c in found if c.kernel not in (*FIRST_KERNELS, "Winograd")]
+        found = [c for c in found if c.kernel not in (*FIRST_KERNELS, "Winograd", "Strassen")]
     return sorted(found, key=lambda c: c.cost)
+
+
+def strassen_layer(op: Conv, w: Shape, pixels: int, target: Target) -> bool:
+    """Whether Strassen's kernel can run a convolution of so many pixels with weights of that shape."""
+    return (
+        w[1:3] == op.strides == (1, 1)
+        and not any(op.padding)
+        and op.groups == 1
+        and op.pool is None
+        and w[3] % STRASSEN_CHANNELS == 0
+        and w[0] >= 2 * target.nr
+        and pixels >= 2 * target.mr
+    )
+
+
+def strassen_cost(pixels: int, w: Shape, target: Target) -> float:
+    """The cost of Strassen's algorithm; infinite where it is not worth its memory."""
+    each = STRASSEN.get(target.name)
+    if each is None:
+        return math.inf
+    o, ci = w[0], w[3]
+    half = strassen_half(o, target) // target.lanes
+    behind = sum(panel_widths(o, target)) / target.lanes - 2 * half
+    pairs = pixels // (2 * target.mr) * target.mr
+    products = (4 * pixels - pairs) * half * ci / 2
+    additions = pixels * (each.input * ci / target.lanes + each.output * 2 * half)
+    return products + additions + each.weight * 2 * half * ci + pixels * behind * ci
 
 
 def first_layer(op: Conv, w: Shape, width: int) -> bool:
