@@ -5,7 +5,7 @@
 # make sanitize   the C++ tests under sanitizers: minutes
 # make fuzz SECONDS=60   invented files for all that reads files: six targets, so long each
 # make soak MINUTES=30    models that come and go, bad input, full disks, signals, forks (docs/safety.md)
-# make image   the image for linux/arm64, without a registry, and the benchmark run in it (docs/arm.md)
+# make image PLATFORM=linux/arm64   the image, without a registry, and the benchmark run in it (docs/arm.md)
 # make check   style, types, formatting
 PYTHON ?= python3
 VENV   := .venv
@@ -26,8 +26,9 @@ wheels:
 test-arm:
 	$(PYTHON) docker/suite.py $(ARM)
 
+PLATFORM ?= linux/arm64
 image:
-	$(PYTHON) docker/image.py
+	$(PYTHON) docker/image.py --platform $(PLATFORM)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ import suite
 import sysroot
 
 BUILDAH = ["buildah", "--storage-driver", "vfs", "--root", str(sysroot.REPOSITORY / "build" / "images")]
-PLATFORMS = ["linux/arm64"]
+PLATFORMS = ["linux/arm64", "linux/amd64"]
 PACKAGES = ["python3", "python3-pip", "libstdc++6", "dash", "coreutils", "ca-certificates"]
 SHOW = "id -u; uname -m; du -sm /opt/edgecnn; command -v gcc g++ cc c++ ld || echo no compiler"
 DETECT = ["edgecnn", "detect", "models/demo.png", "--model", "digits", "--boxes"]
