@@ -26,7 +26,7 @@ from edgecnn.benchmark.peers import PEERS
 from edgecnn.benchmark.runner import STAGES, Job, Runner, RunnerFailed
 
 STARTS = 5
-ROUNDS = 4  # of each start, at least
+ROUNDS = 2  # of each start, at least
 BURST = 0.25  # seconds, of more rounds: short ones fall between what else the machine does
 TOLERANCE = 1e-3  # largest difference of outputs, relative to the largest value of the output
 LOW_MEMORY = 0.15  # of all memory: with less available, no further runner is loaded beside those that are
@@ -202,7 +202,7 @@ class _Batch:
             self._clock.sample()
             for turn in range(rounds):
                 self._progress(f"round {start * rounds + turn + 1} of {STARTS * rounds}")
-                for result, runner in _order(self._runners, turn):
+                for result, runner in _order(self._runners, start * rounds + turn):
                     if result.error:
                         continue
                     with _kept(result):
