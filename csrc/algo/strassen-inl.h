@@ -195,17 +195,25 @@ struct StrassenStep {
 #endif
     }
 
-    template <int kOperand>
-    static EC_INLINE Vec combine(const float* top, const float* bottom, int64_t depth) {
-      if constexpr (kOperand == kA11) return load(top);
-      if constexpr (kOperand == kA12) return load(top + depth);
-      if constexpr (kOperand == kA22) return load(bottom + depth);
-      if constexpr (kOperand == kS3) return sub(load(top), load(bottom));
-      const Vec s1 = add(load(bottom), load(bottom + depth));
+    struct Whole {
+      EC_INLINE Vec operator()(const float* from) const { return load(from); }
+    };
+    struct Part {
+      int count;
+      EC_INLINE Vec operator()(const float* from) const { return load_partial(from, count); }
+    };
+
+    template <int kOperand, class Load>
+    static EC_INLINE Vec combine(const float* top, const float* bottom, int64_t depth, Load get) {
+      if constexpr (kOperand == kA11) return get(top);
+      if constexpr (kOperand == kA12) return get(top + depth);
+      if constexpr (kOperand == kA22) return get(bottom + depth);
+      if constexpr (kOperand == kS3) return sub(get(top), get(bottom));
+      const Vec s1 = add(get(bottom), get(bottom + depth));
       if constexpr (kOperand == kS1) return s1;
-      const Vec s2 = sub(s1, load(top));
+      const Vec s2 = sub(s1, get(top));
       if constexpr (kOperand == kS2) return s2;
-      return sub(load(top + depth), s2);
+      return sub(get(top + depth), s2);
     }
 
     template <int kOperand>
@@ -228,7 +236,8 @@ struct StrassenStep {
               Vec v[4];
 #pragma GCC unroll 4
               for (int j = 0; j < 4; ++j) {
-                v[j] = combine<kOperand>(t + (i + j) * stride + k, b + (i + j) * b_stride + k, depth);
+                v[j] =
+                    combine<kOperand>(t + (i + j) * stride + k, b + (i + j) * b_stride + k, depth, Whole{});
               }
               store4(at, v[0], v[1], v[2], v[3]);
             }
@@ -237,7 +246,13 @@ struct StrassenStep {
         }
 #endif
         for (int64_t i = 0; i < count; ++i, t += stride, b += b_stride, to += shape.row_step) {
-          for (int64_t k = 0; k < depth; k += kLanes) store(to + k, combine<kOperand>(t + k, b + k, depth));
+          int64_t k = 0;
+          for (; k + kLanes <= depth; k += kLanes) {
+            store(to + k, combine<kOperand>(t + k, b + k, depth, Whole{}));
+          }
+          // Halves are multiples of four channels, and nothing behind the last pixel may be read.
+          const int rest = kLanes > 4 ? static_cast<int>(depth - k) : 0;
+          if (rest > 0) store(to + k, combine<kOperand>(t + k, b + k, depth, Part{rest}));
         }
       }
     }
