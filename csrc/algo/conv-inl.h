@@ -74,8 +74,8 @@ struct ConvStep {
     s.table = reinterpret_cast<const float**>(take(taps * kTileRows * sizeof(float*)));
     s.partial =
         reinterpret_cast<float*>(take(p.kernel_h > 1 ? kMostPartial * kTileFloats * sizeof(float) : 0));
-    s.packed = reinterpret_cast<float*>(
-        take(p.groups == 1 ? packed_floats(static_cast<int64_t>(taps) * p.in_c) * sizeof(float) : 0));
+    s.packed = reinterpret_cast<float*>(take(
+        p.groups == 1 ? packed_floats(static_cast<int64_t>(taps) * p.in_c, p.out_c) * sizeof(float) : 0));
     s.bytes = at;
     return s;
   }
@@ -188,9 +188,13 @@ struct ConvStep {
       const int64_t panel_bytes = row_bytes * p.kernel_h;
       const bool pixels_stay = panel_bytes <= static_cast<int64_t>(args.caches.l1d_bytes / 2);
       panels_at_once = 1;
-      if (kPanelsPerTile && p.groups == 1 && rows_at_once == p.kernel_h && pixels_stay) {
+      if (kPanelsPerTile && p.groups == 1 && rows_at_once == p.kernel_h) {
         const int64_t fit = static_cast<int64_t>(args.caches.l2_bytes / 2) / panel_bytes;
-        panels_at_once = static_cast<int>(smaller<int64_t>(larger<int64_t>(1, fit), panels.count));
+        // Deep rows are packed in cuts, which is worth it for as many panels as shallow ones are packed for.
+        if (pixels_stay || fit >= least_panels(core)) {
+          const int64_t most = smaller<int64_t>(larger<int64_t>(1, fit), panels.count);
+          panels_at_once = static_cast<int>(ceil_div(panels.count, ceil_div(panels.count, most)));
+        }
       }
       float* zeros = const_cast<float*>(scratch.zeros);
       const int64_t zero_count = int64_t{p.in_c} * (merged ? p.kernel_w : 1) + kLanes;

@@ -41,9 +41,8 @@ struct DwBand {
   DwBand(const DwConvParams& params, const float* w, const float* b)
       : p(params), weights(w), bias(b), padded(round_up(params.channels, kLanes)) {
     make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, /*residual=*/0, /*pool=*/0, &epilogue);
-    const bool clamps = epilogue.mode == ActMode::kClamp;
-    low = clamps ? epilogue.alpha : -__builtin_inff();
-    high = clamps ? epilogue.beta : __builtin_inff();
+    low = clamps(epilogue) ? epilogue.alpha : -__builtin_inff();
+    high = clamps(epilogue) ? epilogue.beta : __builtin_inff();
   }
 
   // Where the results of a band go: rows `row` apart, columns `column` apart.

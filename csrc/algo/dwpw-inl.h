@@ -47,7 +47,7 @@ struct DwPwStep {
   }
   // A block, and a tile of it for the pointwise layer.
   static uint64_t scratch_bytes(const DwPwParams& p) {
-    return static_cast<uint64_t>(block_floats(p) + packed_floats(p.channels)) * sizeof(float);
+    return static_cast<uint64_t>(block_floats(p) + packed_floats(p.channels, p.out_c)) * sizeof(float);
   }
 
   static void run(const DwPwParams& p, const StepArgs& args, int64_t begin, int64_t end) {

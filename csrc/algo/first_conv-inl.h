@@ -46,7 +46,8 @@ struct FirstConvStep {
   // items are computed for both.
   static constexpr int64_t kItems = 32, kOverlappingItems = 10;
 
-  // kPairs: 2x2 at stride 2, taken in registers before the function is applied, which must never fall.
+  // kPairs: 2x2 at stride 2, taken in registers before the function is applied, which must never fall. Behind
+  // other windows it is applied where it never falls, too: there are fewer of them than sums.
   enum class Pool { kNone, kPairs, kWindows };
 
   // Sizes in floats.
@@ -132,12 +133,12 @@ struct FirstConvStep {
   struct Activation {
     ActMode mode;
     UnaryKind kind;
-    Vec alpha, beta;  // kClamp: the bounds
+    Vec alpha, beta;  // kFloor, kClamp: the bounds
     float plain_alpha, plain_beta;
 
-    explicit Activation(const FirstConvParams& p) {
+    Activation(UnaryKind function, float first, float second) {
       Epilogue e;
-      make_epilogue(static_cast<UnaryKind>(p.act), p.alpha, p.beta, 0, 0, &e);
+      make_epilogue(function, first, second, 0, 0, &e);
       mode = e.mode;
       kind = e.act;
       alpha = broadcast(e.alpha);
@@ -164,10 +165,13 @@ struct FirstConvStep {
   };
 
   template <int N>
-  static EC_INLINE void activate(Vec (&v)[N], const Tile& t) {
-    const Activation& f = *t.activation;
+  static EC_INLINE void activate(Vec (&v)[N], const Activation& f, float* aside) {
     switch (f.mode) {
       case ActMode::kNone:
+        break;
+      case ActMode::kFloor:
+#pragma GCC unroll 24
+        for (int i = 0; i < N; ++i) v[i] = max(f.alpha, v[i]);
         break;
       case ActMode::kClamp:
 #pragma GCC unroll 24
@@ -181,10 +185,10 @@ struct FirstConvStep {
       }
       case ActMode::kOther:
 #pragma GCC unroll 24
-        for (int i = 0; i < N; ++i) store(t.aside + i * kLanes, v[i]);
-        apply_unary(f.kind, f.plain_alpha, f.plain_beta, t.aside, N);
+        for (int i = 0; i < N; ++i) store(aside + i * kLanes, v[i]);
+        apply_unary(f.kind, f.plain_alpha, f.plain_beta, aside, N);
 #pragma GCC unroll 24
-        for (int i = 0; i < N; ++i) v[i] = load(t.aside + i * kLanes);
+        for (int i = 0; i < N; ++i) v[i] = load(aside + i * kLanes);
         break;
     }
   }
@@ -241,7 +245,7 @@ struct FirstConvStep {
   static __attribute__((noinline)) void row_tile(const Tile& t) {
     Vec sums[P * NV];
     convolve<P, NV>(t, t.strip, sums);
-    activate(sums, t);
+    activate(sums, *t.activation, t.aside);
     if (t.pixels >= P) {
 #pragma GCC unroll 12
       for (int i = 0; i < P; ++i) store_columns<NV>(t.out + i * t.out_stride, sums + i * NV, t.columns);
@@ -278,7 +282,7 @@ struct FirstConvStep {
     across<P, NV>(sums, best);
 #pragma GCC unroll 12
     for (int i = 0; i < kBest; ++i) best[i] = max_nan(load(top + i * kLanes), best[i]);
-    activate(best, t);
+    activate(best, *t.activation, t.aside);
     if (t.pixels >= P / 2) {
 #pragma GCC unroll 12
       for (int i = 0; i < P / 2; ++i) store_columns<NV>(t.out + i * t.out_stride, best + i * NV, t.columns);
@@ -317,7 +321,7 @@ struct FirstConvStep {
     const FirstConvParams& p;
     const Shape shape;
     const Scratch scratch;
-    const Activation activation;
+    const Activation of_sums, of_maxima;  // one of them does nothing
     const ColumnCut cut;
     const Panels panels;
     const float* in;
@@ -331,7 +335,8 @@ struct FirstConvStep {
         : p(params),
           shape(params),
           scratch(layout(params, shape, args.scratch)),
-          activation(params),
+          of_sums(activates_maxima() ? UnaryKind::k_identity : UnaryKind(p.act), p.alpha, p.beta),
+          of_maxima(activates_maxima() ? UnaryKind(p.act) : UnaryKind::k_identity, p.alpha, p.beta),
           cut(shape.width),
           panels(Panels::make(shape.taps, params.out_c, 1, args.in[1], args.in[2])),
           in(static_cast<const float*>(args.in[0])),
@@ -348,6 +353,8 @@ struct FirstConvStep {
       }
       *offset = 0;
     }
+
+    bool activates_maxima() const { return shape.pool != Pool::kNone && function_rises(p); }
 
     // Row `row` of the output, counted over the batch.
     void output_row(int64_t row) {
@@ -410,7 +417,7 @@ struct FirstConvStep {
       t.taps = shape.taps;
       t.weights = panel.b;
       t.bias = panel.bias;
-      t.activation = &activation;
+      t.activation = shape.pool == Pool::kPairs ? &of_maxima : &of_sums;
       t.in_order = in_order;
       t.aside = scratch.tile;
       t.out_stride = stride;
@@ -485,6 +492,7 @@ struct FirstConvStep {
           }
           for (int v = 0; v < NV; ++v) best[v] = max_nan(best[v], held[v]);
         }
+        activate(best, of_maxima, scratch.tile);
         store_columns<NV>(to, best, panel.columns);
       }
     }

@@ -19,7 +19,7 @@ struct PwDwPwStep {
 
   static int64_t items(const PwDwPwParams& p) { return p.batch * DwPwStep::bands(behind(p)); }
   static uint64_t scratch_bytes(const PwDwPwParams& p) {
-    return static_cast<uint64_t>(ring_floats(p) + packed_floats(p.in_c)) * sizeof(float) +
+    return static_cast<uint64_t>(ring_floats(p) + packed_floats(p.in_c, p.channels)) * sizeof(float) +
            DwPwStep::scratch_bytes(behind(p));
   }
   static void run(const PwDwPwParams& p, const StepArgs& args, int64_t begin, int64_t end) {
@@ -72,7 +72,7 @@ struct PwDwPwStep {
     StepArgs rest = args;
     rest.in[0] = args.scratch;
     rest.in[1] = depthwise_weights(p, args.in[1]);
-    rest.scratch = static_cast<float*>(args.scratch) + ring_floats(p) + packed_floats(p.in_c);
+    rest.scratch = static_cast<float*>(args.scratch) + ring_floats(p) + packed_floats(p.in_c, p.channels);
     return rest;
   }
 

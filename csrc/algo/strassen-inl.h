@@ -299,8 +299,7 @@ struct StrassenStep {
 #ifdef EC_HAS_FMA_LANE
       if (packs(rows)) {
         constexpr ptrdiff_t kFloatBytes = sizeof(float);
-        const bool simple =
-            (epilogue.mode == ActMode::kNone || epilogue.mode == ActMode::kClamp) && !p.residual;
+        const bool simple = is_simple(epilogue);
         const bool direct = !kept && simple;
         const float bounds[2] = {epilogue.alpha, epilogue.beta};
         PackedTiles packed;
@@ -317,7 +316,7 @@ struct StrassenStep {
         packed.out_row = direct ? p.out_stride * kFloatBytes : kPanelWidth * kFloatBytes;
         packed.k = depth;
         packed.count = count;
-        packed.bounds = direct && epilogue.mode == ActMode::kClamp ? bounds : nullptr;
+        packed.bounds = direct && clamps(epilogue) ? bounds : nullptr;
         packed_function(rows, core)(&packed);
         if (!kept && !simple) {
           for (int64_t i = 0; i < count; ++i, sums += kTileFloats, t.out += kTileRows * p.out_stride) {

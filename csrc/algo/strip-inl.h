@@ -14,7 +14,7 @@ struct Strip {
   CoreClass core;
   Epilogue epilogue;
 
-  float* packed;  // packed_floats(panels.k) of scratch
+  float* packed;  // packed_floats(panels.k, panels.group_columns) of scratch
 
   Strip(const Panels& weights, CoreClass core_class, float* scratch)
       : panels(weights), core(core_class), packed(scratch) {}

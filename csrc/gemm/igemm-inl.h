@@ -45,13 +45,14 @@ struct Run {
   int64_t b;
 };
 
-enum class ActMode { kNone, kClamp, kShallowLeaky, kOther };
+// kFloor: a clamp without an upper bound, as ReLU is.
+enum class ActMode { kNone, kFloor, kClamp, kShallowLeaky, kOther };
 
 // What follows the product: y = pool(act(product + residual)) or pool(act(product) + residual).
 struct Epilogue {
   ActMode mode;
   UnaryKind act;
-  float alpha, beta;  // kClamp: the bounds
+  float alpha, beta;  // kFloor, kClamp: the bounds
   int residual;       // as in ConvParams
   int pool;
   // kOther: where the tile is put for apply_unary (not in the tile's own frame, which would cost it
@@ -66,7 +67,7 @@ EC_INLINE void make_epilogue(UnaryKind act, float alpha, float beta, int residua
   e->residual = residual;
   e->pool = pool;
   const auto clamp_to = [e](float low, float high) {
-    e->mode = ActMode::kClamp;
+    e->mode = high == __builtin_inff() ? ActMode::kFloor : ActMode::kClamp;
     e->alpha = low;
     e->beta = high;
   };
@@ -97,6 +98,14 @@ EC_INLINE void make_epilogue(UnaryKind act, float alpha, float beta, int residua
 
 // Whether a larger sum never has a smaller result, so that the function may follow a maximum.
 EC_INLINE bool rises(const Epilogue& e) { return e.mode != ActMode::kOther; }
+
+// Whether the function is a clamp to [alpha, beta].
+EC_INLINE bool clamps(const Epilogue& e) { return e.mode == ActMode::kFloor || e.mode == ActMode::kClamp; }
+
+// Whether sums need at most a clamp on their way to the output.
+EC_INLINE bool is_simple(const Epilogue& e) {
+  return (e.mode == ActMode::kNone || clamps(e)) && !e.residual && !e.pool;
+}
 
 struct Tile {
   int run_count;
@@ -149,6 +158,15 @@ EC_INLINE void activate(Vec (&acc)[MR][NV], Epilogue& e) {
   switch (e.mode) {
     case ActMode::kNone:
       break;
+    case ActMode::kFloor: {
+      const Vec low = broadcast(e.alpha);
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; ++j) acc[i][j] = max(low, acc[i][j]);
+      }
+      break;
+    }
     case ActMode::kClamp: {
       const Vec low = broadcast(e.alpha), high = broadcast(e.beta);
 #pragma GCC unroll 16
@@ -359,6 +377,17 @@ void edgecnn_tile_4x8_out_of_order(const Tile* tile, float* sums, ptrdiff_t row_
 }
 
 template <int MR>
+__attribute__((noinline)) void finish_sums(const float* sums, const Tile& t) {
+  Vec acc[MR][kPanelVecs];
+#pragma GCC unroll 8
+  for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 2
+    for (int j = 0; j < kPanelVecs; ++j) acc[i][j] = load(sums + i * kPanelWidth + j * kLanes);
+  }
+  finish(acc, t);
+}
+
+template <int MR>
 __attribute__((noinline)) void compute_whole_tile(const Tile& t) {
   static_assert(MR == 8 || MR == 4, "tile_neon.S");
   constexpr auto in_order = MR == 8 ? edgecnn_tile_8x8_in_order : edgecnn_tile_4x8_in_order;
@@ -370,21 +399,14 @@ __attribute__((noinline)) void compute_whole_tile(const Tile& t) {
     return;
   }
   const Epilogue& e = *t.epilogue;
-  const bool simple = e.mode == ActMode::kNone || e.mode == ActMode::kClamp;
-  if (simple && !e.residual && !e.pool && t.columns == kPanelWidth) {
+  if (is_simple(e) && t.columns == kPanelWidth) {
     const float bounds[2] = {e.alpha, e.beta};
-    compute(&t, t.out, t.out_stride * kFloatBytes, e.mode == ActMode::kClamp ? bounds : nullptr);
+    compute(&t, t.out, t.out_stride * kFloatBytes, clamps(e) ? bounds : nullptr);
     return;
   }
   float sums[MR * kPanelWidth];
   compute(&t, sums, kPanelWidth * kFloatBytes, nullptr);
-  Vec acc[MR][kPanelVecs];
-#pragma GCC unroll 8
-  for (int i = 0; i < MR; ++i) {
-#pragma GCC unroll 2
-    for (int j = 0; j < kPanelVecs; ++j) acc[i][j] = load(sums + i * kPanelWidth + j * kLanes);
-  }
-  finish(acc, t);
+  finish_sums<MR>(sums, t);
 }
 #endif
 
@@ -395,7 +417,8 @@ struct TileTable {
   static EC_INLINE TileFunction get(int rows, int vecs) {
 #ifdef EC_HAS_FMA_LANE
     if constexpr (MR == 8 || MR == 4) {
-      if (rows == MR && vecs == kPanelVecs) return compute_whole_tile<MR>;
+      if (rows == MR) return vecs == 1 ? compute_tile<MR, 1> : compute_whole_tile<MR>;
+      return TileTable<MR - 1>::get(rows, vecs);
     }
 #endif
     if (rows == MR) return vecs == 1 ? compute_tile<MR, 1> : compute_tile<MR, 2>;

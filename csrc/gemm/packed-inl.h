@@ -5,6 +5,9 @@
 // (gemm/tile_neon.S) go from panel to panel by themselves.
 //
 //   packed  [k / 4][kTileRows][4]
+//
+// Deep rows are taken in cuts, of which the first-level cache holds one while all panels are multiplied with
+// it; the sums wait in the output, or, where more is to be done with them, in scratch.
 #ifndef EDGECNN_GEMM_PACKED_INL_H_
 #define EDGECNN_GEMM_PACKED_INL_H_
 
@@ -13,8 +16,13 @@
 namespace edgecnn {
 namespace EC_ISA {
 
-// The deepest rows that are packed: so many fit into half of a first-level cache.
+// The deepest cut of rows that is packed: so many fit into half of a first-level cache.
 constexpr int64_t kMostPackedDepth = 512;
+
+// Cuts of nearly equal depth.
+EC_INLINE int64_t packed_cut(int64_t k) {
+  return round_up(ceil_div(k, larger<int64_t>(1, ceil_div(k, kMostPackedDepth))), kLanes);
+}
 
 // The tile goes on to the panel `count` further.
 EC_INLINE void advance_panels(int64_t k, int count, Tile* t) {
@@ -73,65 +81,67 @@ EC_INLINE PackedFunction packed_function(int rows, CoreClass core) {
   return rows == 8 ? edgecnn_tiles_8x8_out_of_order : edgecnn_tiles_4x8_out_of_order;
 }
 
+// Packs k [first, last) of a tile's rows; `first` is a multiple of kLanes.
 template <int MR>
-__attribute__((noinline)) void pack_rows(const Tile& t, float* to) {
-  for (int r = 0; r < t.run_count; ++r) {
+__attribute__((noinline)) void pack_rows(const Tile& t, int64_t first, int64_t last, float* to) {
+  int64_t r = first / t.run_length, begin = first % t.run_length;
+  for (int64_t left = last - first; left > 0; ++r, begin = 0) {
     const float* p[MR];
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i) p[i] = t.a[r * t.a_step + i] + (t.runs[r].a + t.a_offset);
-    ptrdiff_t k = 0;
-    for (; k + kLanes <= t.run_length; k += kLanes, to += kPackedStep) {
+    const int64_t end = smaller<int64_t>(t.run_length, begin + left);
+    left -= end - begin;
+    int64_t k = begin;
+    for (; k + kLanes <= end; k += kLanes, to += kPackedStep) {
       Vec v[MR];
 #pragma GCC unroll 8
       for (int i = 0; i < MR; ++i) v[i] = load(p[i] + k);
 #pragma GCC unroll 2
       for (int i = 0; i < MR; i += 4) store4(to + i * kLanes, v[i], v[i + 1], v[i + 2], v[i + 3]);
     }
-    for (; k < t.run_length; ++k) {
+    for (; k < end; ++k) {
       for (int i = 0; i < MR; ++i) to[i * kLanes + k % kLanes] = p[i][k];
     }
   }
 }
 
-template <int MR>
-__attribute__((noinline)) void finish_sums(const float* sums, const Tile& t) {
-  Vec acc[MR][kPanelVecs];
-#pragma GCC unroll 8
-  for (int i = 0; i < MR; ++i) {
-#pragma GCC unroll 2
-    for (int j = 0; j < kPanelVecs; ++j) acc[i][j] = load(sums + i * kPanelWidth + j * kLanes);
-  }
-  finish(acc, t);
-}
-
-// Of the tile's packed rows and `panels` whole panels.
-inline void multiply_packed(const float* packed, int rows, int64_t k, int panels, Tile* t) {
+// The product of a tile's rows with `panels` whole panels.
+inline void multiply_packed(int rows, int64_t k, int panels, float* packed, Tile* t) {
   constexpr ptrdiff_t kFloatBytes = sizeof(float), kPanelBytes = kPanelWidth * kFloatBytes;
   const Epilogue& e = *t->epilogue;
   const float bounds[2] = {e.alpha, e.beta};
   // What does more than clamp its sums finds them in a buffer.
-  const bool simple = (e.mode == ActMode::kNone || e.mode == ActMode::kClamp) && !e.residual && !e.pool;
+  const bool simple = is_simple(e);
   constexpr int kMostPanels = 4;
-  float sums[kMostPanels * kTileRows * kPanelWidth];
+  float few_sums[kMostPanels * kTileRows * kPanelWidth];
+  const bool deep = k > kMostPackedDepth;
+  const int64_t cut = packed_cut(k);
+  float* const sums = deep ? packed + kTileRows * cut : few_sums;
+  const int most = simple || deep ? panels : kMostPanels;
   const PackedFunction compute = packed_function(rows, t->core);
   PackedTiles tiles;
   tiles.a = packed;
   tiles.a_step = 0;
   tiles.b_step = tiles.prefetch = k * kPanelWidth * kFloatBytes;
-  tiles.start_step = kPanelBytes;
-  tiles.start_row = 0;
   tiles.out_step = simple ? kPanelBytes : rows * kPanelBytes;
   tiles.out_row = simple ? t->out_stride * kFloatBytes : kPanelBytes;
-  tiles.k = k;
-  tiles.bounds = simple && e.mode == ActMode::kClamp ? bounds : nullptr;
   t->columns = kPanelWidth;
+  if (!deep) (rows == 8 ? pack_rows<8> : pack_rows<4>)(*t, 0, k, packed);
   for (int done = 0, count; done < panels; done += count) {
-    count = simple ? panels : smaller(panels - done, kMostPanels);
-    tiles.b = t->b;
-    tiles.start = t->start;
+    count = smaller(panels - done, most);
     tiles.out = simple ? t->out : sums;
     tiles.count = count;
-    compute(&tiles);
+    for (int64_t c = 0; c < k; c += cut) {
+      const int64_t end = smaller(k, c + cut);
+      if (deep) (rows == 8 ? pack_rows<8> : pack_rows<4>)(*t, c, end, packed);
+      tiles.b = t->b + c * kPanelWidth;
+      tiles.k = end - c;
+      tiles.start = c == 0 ? t->start : tiles.out;
+      tiles.start_step = c == 0 ? kPanelBytes : tiles.out_step;
+      tiles.start_row = c == 0 ? 0 : tiles.out_row;
+      tiles.bounds = end == k && simple && clamps(e) ? bounds : nullptr;
+      compute(&tiles);
+    }
     if (simple) {
       advance_panels(k, count, t);
       continue;
@@ -145,21 +155,30 @@ inline void multiply_packed(const float* packed, int rows, int64_t k, int panels
 constexpr bool kPacksRows = false;
 #endif
 
-// Floats of scratch that multiply_panels wants for rows of depth k.
-EC_INLINE int64_t packed_floats(int64_t k) {
-  return kPacksRows && k <= kMostPackedDepth ? kTileRows * round_up(k, kLanes) : 0;
+// Floats of scratch that multiply_panels wants for rows of depth k and so many output channels.
+EC_INLINE int64_t packed_floats(int64_t k, int64_t columns) {
+  if (!kPacksRows) return 0;
+  return kTileRows * (packed_cut(k) + (k > kMostPackedDepth ? columns : 0));
+}
+
+// The fewest panels for which rows are packed.
+EC_INLINE int least_panels(CoreClass core) {
+#ifdef EC_HAS_FMA_LANE
+  return core == CoreClass::kInOrder ? kLeastPanelsInOrder : kLeastPanels;
+#else
+  (void)core;
+  return 1;
+#endif
 }
 
 // The product of a tile's rows with `columns` output channels, from the panel on that the tile describes.
 inline void multiply_panels(int rows, int columns, float* packed, Tile* t) {
   const int64_t k = int64_t{t->run_count} * t->run_length;
 #ifdef EC_HAS_FMA_LANE
-  const int least = t->core == CoreClass::kInOrder ? kLeastPanelsInOrder : kLeastPanels;
   const int panels = columns / kPanelWidth;
-  if (can_pack(rows) && panels >= least && k <= kMostPackedDepth &&
+  if (can_pack(rows) && panels >= least_panels(t->core) &&
       (t->run_count == 1 || t->run_length % kLanes == 0)) {
-    (rows == 8 ? pack_rows<8> : pack_rows<4>)(*t, packed);
-    multiply_packed(packed, rows, k, panels, t);
+    multiply_packed(rows, k, panels, packed, t);
     columns -= panels * kPanelWidth;
   }
 #else

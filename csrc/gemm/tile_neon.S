@@ -11,7 +11,7 @@
 // Four k are one turn of the loop: 16 vectors are loaded for 64 multiply-adds. Registers:
 //
 //   v0 - v7     A: four k of each row                x16        B
-//   v8 - v15    B: two vectors of each k             x3         prefetched memory
+//   v8 - v15    B: two vectors of each k             x3         prefetched memory (wide turns: its distance from B)
 //   v16 - v31   sums, two vectors a row              x17        turns left            x14, x15   halves
 //
 //   tile:   x0 tile    x1 next run   x2 pointers of the next run   x4 - x11 rows
@@ -222,16 +222,18 @@
   .endif
 .endm
 
-// Four k of packed rows on an out-of-order core. On entry A and the first two k of B are loaded.
+// Four k of packed rows on an out-of-order core. On entry A and the first two k of B are loaded. Two of these are a turn
+// of the loop.
 .macro wide_turn
   ld1 {v12.4s, v13.4s, v14.4s, v15.4s}, [x16], #64
   fm_half 0, 0
   fm_half 1, 0
-  prfm pldl2keep, [x3]
-  add x3, x3, #64
+  prfm pldl2keep, [x16, x3]
   fm_half 0, 4
   fm_half 1, 4
-  subs x17, x17, #1
+  .if COUNTS
+    subs x17, x17, #2
+  .endif
   .if !LAST
     ld1 {v8.4s, v9.4s, v10.4s, v11.4s}, [x16], #64
   .endif
@@ -325,6 +327,17 @@
     fmin v\left\().4s, v1.4s, v\left\().4s
     fmin v\right\().4s, v1.4s, v\right\().4s
   .endif
+.endm
+// Clamps the sums to [s0, s1]; where the upper bound is infinite, the lower one is all.
+.macro bound_sums end
+  dup v0.4s, v0.s[0]
+  for_sums raise_row
+  fmov w12, s1
+  mov w13, #0x7f800000
+  cmp w12, w13
+  b.eq \end
+  dup v1.4s, v1.s[0]
+  for_sums lower_row
 .endm
 .macro point_rows first, second
   .if \first - 4 < ROWS
@@ -425,10 +438,8 @@
   ldp x14, x15, [sp, #FRAME_SUMS]
   ldr x3, [sp, #FRAME_BOUNDS]
   cbz x3, 8f
-  ld1r {v0.4s}, [x3], #4
-  ld1r {v1.4s}, [x3]
-  for_sums raise_row
-  for_sums lower_row
+  ldp s0, s1, [x3]
+  bound_sums 8f
 8:
   for_sums put_row
   ldp d10, d11, [sp, #16]
@@ -461,9 +472,9 @@
   ldp x3, x10, [x0, #TILES_PREFETCH]
   mov x4, x1
   mov x16, x2
-  add x3, x3, x2
   mov x12, x5
   .if IN_ORDER
+    add x3, x3, x2
     cbnz x8, 2f
     // Moves are the faster ones.
     ldp q16, q17, [x5]
@@ -496,11 +507,20 @@
   sub x17, x17, #1
   cbz x17, 5f
   .set LAST, 0
-4:
   .if IN_ORDER
+4:
     turn
   .else
+    .set COUNTS, 0
+    tbz x17, #0, 4f
+    add x17, x17, #1
+    b 10f
+4:
     wide_turn
+    .set COUNTS, 1
+10:
+    wide_turn
+    .set COUNTS, 0
   .endif
   b.ne 4b
 5:
@@ -523,10 +543,7 @@
 8:
   cbz x11, 9f
   ldp s0, s1, [x11]
-  dup v0.4s, v0.s[0]
-  dup v1.4s, v1.s[0]
-  for_sums raise_row
-  for_sums lower_row
+  bound_sums 9f
 9:
   mov x12, x6
   for_sums put_packed_row

@@ -51,23 +51,26 @@ std::string how_to_make_one() {
          best_target().name;
 }
 
+// Not constexpr: made at the first use, they are not in the library, which is to be small.
+std::array<std::array<uint32_t, 256>, 8> crc_tables() {
+  std::array<std::array<uint32_t, 256>, 8> t;
+  for (uint32_t i = 0; i < 256; ++i) {
+    uint32_t value = i;
+    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ (value & 1 ? 0xEDB88320u : 0u);
+    t[0][i] = value;
+  }
+  for (size_t k = 1; k < 8; ++k) {
+    for (uint32_t i = 0; i < 256; ++i) t[k][i] = (t[k - 1][i] >> 8) ^ t[0][t[k - 1][i] & 255];
+  }
+  return t;
+}
+
 }  // namespace
 
 // Eight bytes a turn (Kounavis and Berry: Novel Table Lookup-Based Algorithms for High-Performance CRC
 // Generation, 2008): table k takes a byte k places further on.
 uint32_t crc32(const void* data, size_t size) {
-  static const auto tables = [] {
-    std::array<std::array<uint32_t, 256>, 8> t{};
-    for (uint32_t i = 0; i < 256; ++i) {
-      uint32_t value = i;
-      for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ (value & 1 ? 0xEDB88320u : 0u);
-      t[0][i] = value;
-    }
-    for (size_t k = 1; k < 8; ++k) {
-      for (uint32_t i = 0; i < 256; ++i) t[k][i] = (t[k - 1][i] >> 8) ^ t[0][t[k - 1][i] & 255];
-    }
-    return t;
-  }();
+  static const auto tables = crc_tables();
   uint32_t crc = ~0u;
   const auto* p = static_cast<const unsigned char*>(data);
   for (; size >= 8; size -= 8, p += 8) {

@@ -86,7 +86,7 @@ class StrassenCost:
 # Where it is worth its memory; elsewhere it runs only where it is asked for.
 STRASSEN = {"armv8": StrassenCost(12, 12, 5)}
 STRASSEN_CHANNELS = 8  # input channels are a multiple
-# Of a multiply-add of rows that are deeper than the matrix product packs on armv8 (csrc/gemm/packed-inl.h).
+# Of a multiply-add of rows so deep that the matrix product packs them in cuts on armv8 (csrc/gemm/packed-inl.h).
 PACKED_DEPTH = 512
 DEEP_COST = 1.1
 
