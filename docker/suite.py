@@ -41,7 +41,7 @@ class System:
     elf: bytes  # class and machine in the head of its programs, as binfmt_misc takes them
     packages: tuple[str, ...]  # of Debian
     requirements: tuple[str, ...]  # of PyPI, of the extras in pyproject.toml; style checkers are not for here
-    libraries: str = ""  # where the dynamic linker looks, too: no package was configured
+    libraries: tuple[str, ...] = ()  # to be linked to from the folder above: no package was configured
 
 
 ARM64 = System(
@@ -60,7 +60,7 @@ ARMHF = System(
     ("python3", "libstdc++6", "coreutils", "python3-numpy", "python3-pytest", "python3-pytest-xdist")
     + ("python3-hypothesis", "python3-pil", "python3-platformdirs"),
     (),
-    "/usr/lib/arm-linux-gnueabihf/blas:/usr/lib/arm-linux-gnueabihf/lapack",
+    ("usr/lib/arm-linux-gnueabihf/blas/libblas.so.3", "usr/lib/arm-linux-gnueabihf/lapack/liblapack.so.3"),
 )
 # Pip on the build machine chooses wheels for the board: those of its architecture and glibc (Debian 12: 2.36).
 GLIBC = (17, 24, 26, 27, 28, 31, 34, 35)
@@ -106,6 +106,11 @@ def root_file_system(system: System) -> Path:
     """A Debian with Python and the packages that tests need."""
     debian = wheels.DEBIAN_ARCH[system.arch]
     root = sysroot.extract(f"tests-{debian}", "bookworm", debian, list(system.packages))
+    for name in system.libraries:
+        library = root / name
+        link = library.parents[1] / library.name
+        if not link.exists():
+            link.symlink_to(f"{library.parent.name}/{library.name}")
     install = [str(wheels.tools()), "-m", "pip", "install", "--quiet", "--only-binary=:all:"]
     install += ["--python-version", PYTHON]
     platforms = [f"manylinux_2_{n}_{system.arch}" for n in GLIBC] + [f"manylinux2014_{system.arch}"]
@@ -167,7 +172,6 @@ def run_tests(root: Path, core: Core, arguments: list[str]) -> tuple[int, str]:
         "PYTHONPATH": "/opt/edgecnn:/opt/packages",
         "PYTHONDONTWRITEBYTECODE": "1",
         "QEMU_CPU": core.name,
-        **({"LD_LIBRARY_PATH": core.system.libraries} if core.system.libraries else {}),
         "HOME": "/tmp",
         "TMPDIR": "/tmp",
         **({"EDGECNN_DATA": "/data"} if data else {}),

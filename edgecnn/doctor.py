@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from typing import Any
 
 from edgecnn import __version__
@@ -107,6 +106,4 @@ def _advice(findings: dict[str, Any]) -> list[str]:
         advice.append(
             "the native backend is not built: pip install . from the source tree, with a C++ compiler present"
         )
-    if sys.maxsize <= 1 << 32:
-        advice.append("this Python is 32-bit; ARM kernels need a 64-bit system")
     return advice

@@ -93,6 +93,7 @@ def test_three_convolutions_are_chosen_together() -> None:
 
 
 def test_tune_is_remembered(tmp_path: Path, own_folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnx")
     path = tmp_path / "two.onnx"
     path.write_bytes(export_onnx(network()))
     before = edgecnn.load(path, threads=1).run(feed(network()))
@@ -116,6 +117,7 @@ def test_tune_is_remembered(tmp_path: Path, own_folder: str, capsys: pytest.Capt
 
 
 def test_without_a_cache_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx")
     monkeypatch.setenv("EDGECNN_CACHE", "off")
     path = tmp_path / "two.onnx"
     path.write_bytes(export_onnx(network()))
