@@ -52,12 +52,12 @@ def guarded(program: str, run: Callable[[], int]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except EdgeCNNError as error:  # before ImportError, which MissingDependency is, too
+        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
     except ImportError as error:
         if not _interrupted(error):
             raise
         return 130
-    except EdgeCNNError as error:
-        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
     except OSError as error:
         print(f"{program}: {error.filename or 'error'}: {error.strerror or error}", file=sys.stderr)
     return 1

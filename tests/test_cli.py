@@ -15,7 +15,7 @@ import pytest
 import edgecnn
 from edgecnn import cli, doctor
 from edgecnn.benchmark import machine
-from edgecnn.errors import EdgeCNNError
+from edgecnn.errors import EdgeCNNError, MissingDependency
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEMO = REPOSITORY / "models" / "demo.png"
@@ -243,6 +243,15 @@ class TestModels:
         assert status == 0 and out.startswith("digits: ") and err == ""
         status, _, err = run(capsys, "models", "pull", "digit")
         assert status == 1 and "did you mean digits" in err
+
+
+def test_a_missing_package_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> int:
+        raise MissingDependency.for_extra("Pillow", "vision", "reading a.png")
+
+    assert cli.guarded("edgecnn", work) == 1
+    line = "edgecnn: reading a.png needs the package 'Pillow': pip install 'edgecnn[vision]'\n"
+    assert capsys.readouterr().err == line
 
 
 class TestDoctor:
