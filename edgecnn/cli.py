@@ -52,12 +52,12 @@ def guarded(program: str, run: Callable[[], int]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except EdgeCNNError as error:  # before ImportError, which MissingDependency is, too
-        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
-    except ImportError as error:
-        if not _interrupted(error):
+    except (EdgeCNNError, ImportError) as error:  # MissingDependency is both
+        if _interrupted(error):
+            return 130
+        if not isinstance(error, EdgeCNNError):
             raise
-        return 130
+        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
     except OSError as error:
         print(f"{program}: {error.filename or 'error'}: {error.strerror or error}", file=sys.stderr)
     return 1

@@ -245,15 +245,6 @@ class TestModels:
         assert status == 1 and "did you mean digits" in err
 
 
-def test_a_missing_package_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    def work() -> int:
-        raise MissingDependency.for_extra("Pillow", "vision", "reading a.png")
-
-    assert cli.guarded("edgecnn", work) == 1
-    line = "edgecnn: reading a.png needs the package 'Pillow': pip install 'edgecnn[vision]'\n"
-    assert capsys.readouterr().err == line
-
-
 class TestDoctor:
     def test_text_and_json(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("EDGECNN_SOMETHING", "here")
@@ -329,9 +320,21 @@ class TestUsage:
             except KeyboardInterrupt as error:
                 raise ImportError("initialization failed") from error
 
+        def interrupt_optional_import() -> int:
+            try:
+                return interrupt_import()
+            except ImportError:
+                raise MissingDependency.for_extra("Pillow", "vision", "reading a.png") from None
+
+        def lack() -> int:
+            raise MissingDependency.for_extra("Pillow", "vision", "reading a.png")
+
         assert cli.guarded("edgecnn", fail) == 1 and cli.guarded("edgecnn", interrupt) == 130
-        assert cli.guarded("edgecnn", interrupt_import) == 130
+        assert cli.guarded("edgecnn", interrupt_import) == cli.guarded("edgecnn", interrupt_optional_import) == 130
         assert capsys.readouterr().err == "edgecnn: two lines\n"
+        assert cli.guarded("edgecnn", lack) == 1
+        line = "edgecnn: reading a.png needs the package 'Pillow': pip install 'edgecnn[vision]'\n"
+        assert capsys.readouterr().err == line
         with pytest.raises(ImportError):
             cli.guarded("edgecnn", lambda: __import__("no_such_module") and 0)
 
