@@ -74,16 +74,18 @@ struct ConvStep {
     s.table = reinterpret_cast<const float**>(take(taps * kTileRows * sizeof(float*)));
     s.partial =
         reinterpret_cast<float*>(take(p.kernel_h > 1 ? kMostPartial * kTileFloats * sizeof(float) : 0));
-    s.packed = reinterpret_cast<float*>(take(
-        p.groups == 1 ? packed_floats(static_cast<int64_t>(taps) * p.in_c, p.out_c) * sizeof(float) : 0));
+    s.packed = reinterpret_cast<float*>(
+        take(p.groups == 1 && !is_row(p)
+                 ? packed_floats(static_cast<int64_t>(taps) * p.in_c, p.out_c) * sizeof(float)
+                 : 0));
     s.bytes = at;
     return s;
   }
 
   // A single pixel, a fully connected layer, of which several panels are taken together.
   static EC_INLINE bool is_row(const ConvParams& p) {
-    return kRowPanels > 1 && int64_t{p.batch} * p.out_h * p.out_w == 1 && p.kernel_h * p.kernel_w == 1 &&
-           p.pad_top == 0 && p.pad_left == 0 && p.groups == 1;
+    return int64_t{p.batch} * p.out_h * p.out_w == 1 && p.kernel_h * p.kernel_w == 1 && p.pad_top == 0 &&
+           p.pad_left == 0 && p.groups == 1;
   }
 
   static int64_t items(const ConvParams& p) {
@@ -311,7 +313,6 @@ struct ConvStep {
     void panels_of_row(int first) {
       const Panel panel = panels.get(first);
       const int columns = smaller(kRowPanels * kPanelWidth, p.out_c - panel.first_column);
-      const int whole = columns / kPanelWidth, rest = columns % kPanelWidth;
       Tile t;
       t.run_count = 1;
       t.run_length = p.in_c;
@@ -320,7 +321,6 @@ struct ConvStep {
       t.a_step = 0;
       t.a_offset = 0;
       t.b = panel.b;
-      t.prefetch = panel.b;
       t.start = panel.bias;
       t.start_step = 0;
       t.partial = nullptr;
@@ -328,18 +328,9 @@ struct ConvStep {
       t.residual_offset = panel.first_column;
       t.out = out + panel.first_column;
       t.out_stride = p.out_stride;
-      t.columns = whole * kPanelWidth;
       t.epilogue = &epilogue;
-      if (whole > 0) row_function(whole)(t);
-      if (rest > 0) {
-        const int done = whole * kPanelWidth;
-        t.b += panels.k * done;
-        t.start += done;
-        t.residual_offset += done;
-        t.out += done;
-        t.columns = rest;
-        tile_function(1, static_cast<int>(ceil_div(rest, kLanes)))(t);
-      }
+      t.core = core;
+      multiply_row(columns, &t);
     }
 
     // Pointers from `first` on for the rows of n units: `right` apart, the lower ones of a quad `down` below.

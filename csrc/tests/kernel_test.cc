@@ -247,6 +247,22 @@ void test_conv(const Target& t, ConvParams p, int index) {
   }
 }
 
+// One row as the only one, and as the first of two: no bit may change.
+void test_row_among_rows(const Target& t, const ConvParams& row, int index) {
+  const std::string name = describe(t, "Conv", index) + describe(row);
+  ConvParams rows = row;
+  rows.in_w = rows.out_w = 2;
+  const ConvData two(rows, row.in_c);
+  ConvData one = two;
+  one.x.resize(row.in_c);
+  const std::vector<float> alone = check_conv(t, row, one, name);
+  const std::vector<float> first = check_conv(t, rows, two, name + " (of two)");
+  if (alone.empty() || first.size() < alone.size() ||
+      std::memcmp(alone.data(), first.data(), row.out_c * sizeof(float)) != 0) {
+    fail("depends on the number of rows", name);
+  }
+}
+
 int test_convs(const Target& t) {
   int count = 0;
   while (count < 250) {
@@ -281,11 +297,12 @@ int test_convs(const Target& t) {
       ConvParams p{};
       p.batch = p.in_h = p.out_h = p.in_w = p.out_w = 1;
       p.kernel_h = p.kernel_w = p.stride_h = p.stride_w = p.dilation_h = p.dilation_w = p.groups = 1;
-      p.in_c = p.in_stride = pick(1, 70);
+      p.in_c = p.in_stride = pick(0, 1) ? pick(1, 70) : 16 * pick(1, 5) + pick(-1, 1);
       p.out_c = p.out_stride = p.residual_stride = panels * t.nr + rest;
       p.residual = panels % 3;
       choose_activation(&p.act, &p.alpha, &p.beta);
       test_conv(t, p, count++);
+      if (p.residual == 0) test_row_among_rows(t, p, count++);
     }
   }
   return count;
