@@ -18,10 +18,13 @@
 //           x12, x13 offset of k within a row, and 8 bytes more
 //   tiles:  x0 tiles   x1 A, x2 B, x5 start and x6 results of the tile at hand   x7 tiles left   x4 A
 //           x8 bytes between the rows of `start`, x9 of the results   x10 k   x11 bounds
+//   wide:   as tiles, but at the end of a tile x1, x2, x5 and x6 are the next one's
 //
 // Out-of-order cores (A72, A76, ...) want at most one load an FMLA and the loads well ahead. For rows anywhere the
 // order is that of the in-order cores with plain 128-bit loads. Of packed rows and of B a load takes four vectors; the
-// rows 0 to 3 and 4 to 7 meet two k in turn, so that each load comes 16 FMLAs or more before its vectors are used.
+// rows 0 to 3 and 4 to 7 meet two k in turn, so that each load comes 16 FMLAs or more before its vectors are used. What
+// is between the multiply-adds of two tiles is spread among them, as far as registers allow: these cores decode in
+// order, no more than a few instructions ahead of the oldest multiply-add that waits.
 //
 // In-order cores (A53, A55) issue two instructions a cycle, but: a 128-bit vector load takes two cycles alone; a 64-bit
 // one takes one, beside an INS but not beside an FMLA; an integer load of 64 bits or an ADD goes beside an FMLA at no
@@ -51,6 +54,7 @@
 #define TILES_START 16
 #define TILES_A_STEP 32
 #define TILES_START_STEP 48
+#define TILES_OUT_STEP 56
 #define TILES_START_ROW 64
 #define TILES_PREFETCH 80
 #define TILES_COUNT 96
@@ -225,7 +229,7 @@
 // Four k of packed rows on an out-of-order core. On entry A and the first two k of B are loaded. Two of these are a turn
 // of the loop.
 .macro wide_turn
-  ld1 {v12.4s, v13.4s, v14.4s, v15.4s}, [x16], #64
+  load_wide_b 12, 16
   fm_half 0, 0
   fm_half 1, 0
   prfm pldl2keep, [x16, x3]
@@ -235,29 +239,35 @@
     subs x17, x17, #2
   .endif
   .if !LAST
-    ld1 {v8.4s, v9.4s, v10.4s, v11.4s}, [x16], #64
+    load_wide_b 8, 16
   .endif
   fm_half 2, 0
   fm_half 3, 0
   .if !LAST
-    load_wide_first
+    .if ROWS == 8
+      ld1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x4], #64
+    .else
+      ld1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x4], x14
+    .endif
   .endif
   fm_half 2, 4
   fm_half 3, 4
-  .if !LAST
-    load_wide_last
+  .if !LAST && (ROWS == 8)
+    ld1 {v4.4s, v5.4s, v6.4s, v7.4s}, [x4], #64
   .endif
 .endm
-.macro load_wide_first
-  .if ROWS == 8
-    ld1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x4], #64
-  .else
-    ld1 {v0.4s, v1.4s, v2.4s, v3.4s}, [x4], x12
-  .endif
+// Two k of B.
+.macro load_wide_b first, pointer
+  load_wide_b_ \first, %(\first + 1), %(\first + 2), %(\first + 3), \pointer
 .endm
+.macro load_wide_b_ v0, v1, v2, v3, pointer
+  ld1 {v\v0\().4s, v\v1\().4s, v\v2\().4s, v\v3\().4s}, [x\pointer], #64
+.endm
+// A's rows 4 to 7 for the first turn of the next tile.
 .macro load_wide_last
   .if ROWS == 8
-    ld1 {v4.4s, v5.4s, v6.4s, v7.4s}, [x4], #64
+    ldp q4, q5, [x1, #64]
+    ldp q6, q7, [x1, #96]
   .endif
 .endm
 // One k of four rows.
@@ -318,25 +328,25 @@
 .endm
 .macro raise_row row, left, right
   .if \row < ROWS
-    fmax v\left\().4s, v0.4s, v\left\().4s
-    fmax v\right\().4s, v0.4s, v\right\().4s
+    fmax v\left\().4s, v2.4s, v\left\().4s
+    fmax v\right\().4s, v2.4s, v\right\().4s
   .endif
 .endm
 .macro lower_row row, left, right
   .if \row < ROWS
-    fmin v\left\().4s, v1.4s, v\left\().4s
-    fmin v\right\().4s, v1.4s, v\right\().4s
+    fmin v\left\().4s, v3.4s, v\left\().4s
+    fmin v\right\().4s, v3.4s, v\right\().4s
   .endif
 .endm
-// Clamps the sums to [s0, s1]; where the upper bound is infinite, the lower one is all.
+// Clamps the sums to [s2, s3]; where the upper bound is infinite, the lower one is all.
 .macro bound_sums end
-  dup v0.4s, v0.s[0]
+  dup v2.4s, v2.s[0]
   for_sums raise_row
-  fmov w12, s1
+  fmov w12, s3
   mov w13, #0x7f800000
   cmp w12, w13
   b.eq \end
-  dup v1.4s, v1.s[0]
+  dup v3.4s, v3.s[0]
   for_sums lower_row
 .endm
 .macro point_rows first, second
@@ -438,7 +448,7 @@
   ldp x14, x15, [sp, #FRAME_SUMS]
   ldr x3, [sp, #FRAME_BOUNDS]
   cbz x3, 8f
-  ldp s0, s1, [x3]
+  ldp s2, s3, [x3]
   bound_sums 8f
 8:
   for_sums put_row
@@ -460,10 +470,7 @@
   .type \name, %function
   .balign 64
 \name\():
-  stp d8, d9, [sp, #-64]!
-  stp d10, d11, [sp, #16]
-  stp d12, d13, [sp, #32]
-  stp d14, d15, [sp, #48]
+  save_vectors
   ldp x1, x2, [x0, #TILES_A]
   ldp x5, x6, [x0, #TILES_START]
   ldp x8, x9, [x0, #TILES_START_ROW]
@@ -473,76 +480,44 @@
   mov x4, x1
   mov x16, x2
   mov x12, x5
-  .if IN_ORDER
-    add x3, x3, x2
-    cbnz x8, 2f
-    // Moves are the faster ones.
-    ldp q16, q17, [x5]
-    for_sums copy_row
-    b 3f
+  add x3, x3, x2
+  cbnz x8, 2f
+  // Moves are the faster ones.
+  ldp q16, q17, [x5]
+  for_sums copy_row
+  b 3f
 2:
-  .endif
   for_sums start_packed_row
 3:
   lsr x17, x10, #2
   cbz x17, 6f
-  .if IN_ORDER
-    ldp q0, q1, [x4]
-    ldp q2, q3, [x4, #32]
-    .if ROWS > 4
-      ldr d4, [x4, #64]
-      ldr x14, [x4, #72]
-    .endif
-    ldp q8, q9, [x16]
-    ldp q10, q11, [x16, #32]
-    ldp q12, q13, [x16, #64]
-  .else
-    ld1 {v8.4s, v9.4s, v10.4s, v11.4s}, [x16], #64
-    .if ROWS == 4
-      mov x12, #128
-    .endif
-    load_wide_first
-    load_wide_last
+  ldp q0, q1, [x4]
+  ldp q2, q3, [x4, #32]
+  .if ROWS > 4
+    ldr d4, [x4, #64]
+    ldr x14, [x4, #72]
   .endif
+  ldp q8, q9, [x16]
+  ldp q10, q11, [x16, #32]
+  ldp q12, q13, [x16, #64]
   sub x17, x17, #1
   cbz x17, 5f
   .set LAST, 0
-  .if IN_ORDER
 4:
-    turn
-  .else
-    .set COUNTS, 0
-    tbz x17, #0, 4f
-    add x17, x17, #1
-    b 10f
-4:
-    wide_turn
-    .set COUNTS, 1
-10:
-    wide_turn
-    .set COUNTS, 0
-  .endif
+  turn
   b.ne 4b
 5:
   .set LAST, 1
-  .if IN_ORDER
-    turn
-  .else
-    wide_turn
-  .endif
+  turn
 6:
   ands x17, x10, #3
   b.eq 8f
 7:
-  for_rows load_one_packed
-  ldp q8, q9, [x16], #32
-  for_sums fm_one
-  add x4, x4, #4
-  subs x17, x17, #1
+  single_k
   b.ne 7b
 8:
   cbz x11, 9f
-  ldp s0, s1, [x11]
+  ldp s2, s3, [x11]
   bound_sums 9f
 9:
   mov x12, x6
@@ -555,12 +530,214 @@
   add x6, x6, x15
   subs x7, x7, #1
   b.ne 1b
+  restore_vectors
+  ret
+  .size \name, . - \name
+.endm
+.macro single_k
+  for_rows load_one_packed
+  ldp q8, q9, [x16], #32
+  for_sums fm_one
+  add x4, x4, #4
+  subs x17, x17, #1
+.endm
+.macro save_vectors
+  stp d8, d9, [sp, #-64]!
+  stp d10, d11, [sp, #16]
+  stp d12, d13, [sp, #32]
+  stp d14, d15, [sp, #48]
+.endm
+.macro restore_vectors
   ldp d10, d11, [sp, #16]
   ldp d12, d13, [sp, #32]
   ldp d14, d15, [sp, #48]
   ldp d8, d9, [sp], #64
+.endm
+
+.macro wide_tiles_function name
+  .globl \name
+  .hidden \name
+  .type \name, %function
+  .balign 64
+\name\():
+  save_vectors
+  ldp x1, x2, [x0, #TILES_A]
+  ldp x5, x6, [x0, #TILES_START]
+  ldp x8, x9, [x0, #TILES_START_ROW]
+  ldp x3, x10, [x0, #TILES_PREFETCH]
+  ldp x7, x11, [x0, #TILES_COUNT]
+  mov x12, x5
+  for_sums start_packed_row
+1:  // a tile of which nothing is loaded
+  mov x4, x1
+  mov x16, x2
+  lsr x17, x10, #2
+  cbz x17, 6f
+  load_wide_b 8, 16
+  ldp q0, q1, [x1]
+  ldp q2, q3, [x1, #32]
+  load_wide_last
+  add x4, x1, #128
+  sub x17, x17, #1
+2:  // a tile
+  .set LAST, 0
+  .set COUNTS, 0
+  cbz x17, 5f
+  .if ROWS == 4
+    mov x14, #128
+  .endif
+  tbz x17, #0, 3f
+  add x17, x17, #1
+  b 4f
+3:
+  wide_turn
+  .set COUNTS, 1
+4:
+  wide_turn
+  .set COUNTS, 0
+  b.ne 3b
+5:
+  .set LAST, 1
+  tst x10, #3
+  b.ne 6f
+  load_wide_b 12, 16
+  fm_half 0, 0
+  go_on
+  fm_half 1, 0
+  mov x16, x2
+  add x4, x1, #128
+  lsr x17, x10, #2
+  fm_half 0, 4
+  sub x17, x17, #1
+  fm_half 1, 4
+  load_wide_b 8, 16
+  fm_half 2, 0
+  fm_half 3, 0
+  ldp q0, q1, [x1]
+  finish_tile 1
+  cbnz x7, 2b
+  b 10f
+6:  // no k, or a number that is not a multiple of four
+  cmp x10, #4
+  b.lo 7f
+  wide_turn
+7:
+  ands x17, x10, #3
+  b.eq 9f
+8:
+  single_k
+  b.ne 8b
+9:
+  go_on
+  finish_tile 0
+  cbnz x7, 1b
+10:
+  restore_vectors
   ret
   .size \name, . - \name
+.endm
+// To the next tile. Behind the last one there is none to load from: it is loaded again.
+.macro go_on
+  ldp x12, x13, [x0, #TILES_A_STEP]
+  ldp x14, x15, [x0, #TILES_START_STEP]
+  subs x7, x7, #1
+  csel x12, xzr, x12, eq
+  csel x13, xzr, x13, eq
+  csel x14, xzr, x14, eq
+  add x1, x1, x12
+  add x2, x2, x13
+  add x5, x5, x14
+  mov x12, x5
+  mov x13, x6
+  add x6, x6, x15
+.endm
+// Clamps and stores the sums, and begins those of the next tile. Between them, if `multiplies`, the third and fourth k of
+// the rows 4 to 7, and the loads of A for the next tile, of which v0 and v1 are there.
+.macro finish_tile multiplies
+  LOCAL raised, plain, done
+  cbz x11, plain
+  ldr w14, [x11, #4]
+  mov w15, #0x7f800000
+  ld1r {v2.4s}, [x11], #4
+  cmp w14, w15
+  b.eq raised
+  ld1r {v3.4s}, [x11]
+  sub x11, x11, #4
+  raise_rows 0
+  lower_rows 0
+  begin_rows \multiplies
+  raise_rows 4
+  lower_row 4, 24, 25
+  lower_row 5, 26, 27
+  renew_row 4, 24, 25
+  lower_row 6, 28, 29
+  renew_row 5, 26, 27
+  lower_row 7, 30, 31
+  b done
+raised:
+  sub x11, x11, #4
+  raise_rows 0
+  begin_rows \multiplies
+  raise_row 4, 24, 25
+  raise_row 5, 26, 27
+  renew_row 4, 24, 25
+  raise_row 6, 28, 29
+  renew_row 5, 26, 27
+  raise_row 7, 30, 31
+  b done
+plain:
+  begin_rows \multiplies
+  renew_row 4, 24, 25
+  renew_row 5, 26, 27
+done:
+  .if \multiplies
+    ldp q2, q3, [x1, #32]
+  .endif
+  renew_row 6, 28, 29
+  renew_row 7, 30, 31
+.endm
+.macro raise_rows first
+  raise_row %(\first + 0), %(16 + 2 * \first), %(17 + 2 * \first)
+  raise_row %(\first + 1), %(18 + 2 * \first), %(19 + 2 * \first)
+  raise_row %(\first + 2), %(20 + 2 * \first), %(21 + 2 * \first)
+  raise_row %(\first + 3), %(22 + 2 * \first), %(23 + 2 * \first)
+.endm
+.macro lower_rows first
+  lower_row %(\first + 0), %(16 + 2 * \first), %(17 + 2 * \first)
+  lower_row %(\first + 1), %(18 + 2 * \first), %(19 + 2 * \first)
+  lower_row %(\first + 2), %(20 + 2 * \first), %(21 + 2 * \first)
+  lower_row %(\first + 3), %(22 + 2 * \first), %(23 + 2 * \first)
+.endm
+// Stores the rows 0 to 3 while the others are multiplied.
+.macro begin_rows multiplies
+  fm_two \multiplies, 2, 4
+  fm_two \multiplies, 2, 5
+  renew_row 0, 16, 17
+  fm_two \multiplies, 2, 6
+  fm_two \multiplies, 2, 7
+  renew_row 1, 18, 19
+  fm_two \multiplies, 3, 4
+  fm_two \multiplies, 3, 5
+  renew_row 2, 20, 21
+  fm_two \multiplies, 3, 6
+  fm_two \multiplies, 3, 7
+  renew_row 3, 22, 23
+  .if \multiplies
+    load_wide_last
+  .endif
+.endm
+.macro fm_two multiplies, k, row
+  .if \multiplies
+    fm \k, \row, 0
+    fm \k, \row, 1
+  .endif
+.endm
+// Stores a row of sums and begins it anew for the next tile.
+.macro renew_row row, left, right
+  .if \row < ROWS
+    st1 {v\left\().4s, v\right\().4s}, [x13], x9
+    ld1 {v\left\().4s, v\right\().4s}, [x12], x8
+  .endif
 .endm
 
   .text
@@ -578,9 +755,9 @@
   .set PACKED, 1
   tiles_function edgecnn_tiles_4x8_in_order
   .set IN_ORDER, 0
-  tiles_function edgecnn_tiles_4x8_out_of_order
+  wide_tiles_function edgecnn_tiles_4x8_out_of_order
   .set ROWS, 8
-  tiles_function edgecnn_tiles_8x8_out_of_order
+  wide_tiles_function edgecnn_tiles_8x8_out_of_order
   .set IN_ORDER, 1
   tiles_function edgecnn_tiles_8x8_in_order
 
