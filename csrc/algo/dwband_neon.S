@@ -109,22 +109,26 @@ done:
   st1 {v\next\().4s}, [x12], x13
 .endm
 
+// The oldest window is done.
+.macro finish sum
+  raise \sum
+  lower \sum
+  put \sum
+.endm
+
 // Stride 1: a column is the last of the oldest window, the middle of the next one and the first of a new one.
 .macro step1 oldest, middle, newest
-  odd get
+  begin \newest
   tap 18, 0, 1, \oldest
   tap 17, 0, 1, \middle
+  tap 16, 0, 1, \newest
   tap 21, 1, 2, \oldest
   tap 20, 1, 2, \middle
-  tap 24, 2, 3, \oldest
-  begin \newest
-  tap 16, 0, 1, \newest
-  tap 23, 2, 3, \middle
   tap 19, 1, 2, \newest
-  raise \oldest
+  tap 24, 2, 3, \oldest
+  tap 23, 2, 3, \middle
   tap 22, 2, 3, \newest
-  lower \oldest
-  put \oldest
+  subs x14, x14, #1
 .endm
 .macro first1
   begin 8
@@ -163,21 +167,18 @@ done:
 
 // Stride 2: an odd column is the middle of one window; an even one is the last of it and the first of the next.
 .macro step2 oldest, newest
-  odd get
   even get
   begin \newest
   tap 17, 0, 2, \oldest
-  tap 16, 5, 7, \newest
   tap 20, 1, 3, \oldest
-  tap 19, 6, 28, \newest
+  tap 16, 5, 7, \newest
   tap 23, 2, 4, \oldest
-  tap 22, 7, 29, \newest
+  tap 19, 6, 28, \newest
   tap 18, 5, 7, \oldest
+  tap 22, 7, 29, \newest
   tap 21, 6, 28, \oldest
+  subs x14, x14, #1
   tap 24, 7, 29, \oldest
-  raise \oldest
-  lower \oldest
-  put \oldest
 .endm
 .macro first2
   begin 8
@@ -216,7 +217,7 @@ done:
   dup v27.4s, v27.s[0]
   ldr x16, [x0, #LINES_FIRST]
   ldr x15, [x0, #LINES_OUTSIDE]
-1:  // a vector of channels
+7:  // a vector of channels
   ldp x11, x12, [x0, #LINES_WEIGHTS]
   ldr x17, [x0, #LINES_BIAS]
   add x11, x11, x16
@@ -247,45 +248,61 @@ done:
   .if STRIDE == 1
     first1
     cbz x14, 3f
+    odd get
 2:
     step1 8, 10, 30
-    subs x14, x14, #1
     b.eq 4f
+    odd get
+    finish 8
     step1 10, 30, 8
-    subs x14, x14, #1
     b.eq 5f
+    odd get
+    finish 10
     step1 30, 8, 10
-    subs x14, x14, #1
-    b.ne 2b
+    b.eq 1f
+    odd get
+    finish 30
+    b 2b
+1:
+    finish 30
 3:
     last1 8, 10
     b 6f
 4:
+    finish 8
     last1 10, 30
     b 6f
 5:
+    finish 10
     last1 30, 8
   .else
     first2
     cbz x14, 3f
+    odd get
 2:
     step2 8, 10
-    subs x14, x14, #1
     b.eq 4f
+    odd get
+    finish 8
     step2 10, 8
-    subs x14, x14, #1
-    b.ne 2b
+    b.eq 1f
+    odd get
+    finish 10
+    b 2b
+1:
+    finish 10
 3:
     last2 8
     b 6f
 4:
+    finish 8
     last2 10
   .endif
 6:
   ldr x17, [x0, #LINES_END]
   add x16, x16, #16
   cmp x16, x17
-  b.lo 1b
+  b.lo 7b
   ldp d10, d11, [sp, #16]
   ldp d8, d9, [sp], #32
   ret
