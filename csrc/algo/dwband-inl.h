@@ -77,7 +77,7 @@ struct DwBand {
   int slots = 0;
 
  private:
-  static constexpr int kMostColumns = 8;
+  static constexpr int kMostColumns = 32;
   static constexpr int kMostReach = (kRows - 1) * 2 + 3;
 
   struct Walk {

@@ -1,9 +1,10 @@
 // Depthwise convolution and the pointwise one behind it, without the map between them.
 //
 // The depthwise results of a block of pixels, up to two rows high and some register tiles wide, go to
-// scratch, where they stay in the first-level cache while all panels of the pointwise weights are multiplied
-// with them. The weights are read once for each block: this pays where they stay in the second-level cache
-// (edgecnn/plan/select.py decides). An item is a block.
+// scratch, where they stay near while all panels of the pointwise weights are multiplied with them. The
+// weights are read once for each block: this pays where they stay in the second-level cache
+// (edgecnn/plan/select.py decides). A block is as wide as the picture unless it would take much of that cache
+// or there would be too few to share out. An item is a block.
 #ifndef EDGECNN_ALGO_DWPW_INL_H_
 #define EDGECNN_ALGO_DWPW_INL_H_
 
@@ -16,8 +17,10 @@ namespace EC_ISA {
 
 struct DwPwStep {
   static constexpr int kRows = DwBand::kRows;
-  static constexpr int64_t kBlockFloats = 2048;
+  static constexpr int64_t kBlockFloats = 16384;
   static constexpr int64_t kShortRow = 2;  // tiles
+  // Items that are made where the picture is wide enough.
+  static constexpr int64_t kItems = 28;
 
   // How the tiles of a row's pixels make up blocks.
   struct Blocks {
@@ -27,8 +30,9 @@ struct DwPwStep {
 
     explicit Blocks(const DwPwParams& p) : tiles(TileCut::make_tiles(p.out_w, kTileRows)) {
       // A short row stays whole: then the tiles of both rows of a band can follow each other.
-      const int64_t fit = kBlockFloats / kRows / p.channels / kTileRows;
-      each = tiles.tiles <= kShortRow ? tiles.tiles : larger<int64_t>(1, fit);
+      const int64_t fit = larger<int64_t>(1, kBlockFloats / kRows / p.channels / kTileRows);
+      const int64_t side_by_side = ceil_div(kItems, p.batch * bands(p));
+      each = tiles.tiles <= kShortRow ? tiles.tiles : smaller(fit, ceil_div(tiles.tiles, side_by_side));
       count = ceil_div(tiles.tiles, each);
     }
     // The column at which a block begins.
