@@ -45,11 +45,12 @@ struct DwBand {
     high = clamps(epilogue) ? epilogue.beta : __builtin_inff();
   }
 
-  // Where the results of a band go: rows `row` apart, columns `column` apart.
+  // Where the results of a band go: rows `row` apart, columns `column` apart, vectors of channels `vector`.
   struct Place {
     float* out;
     int64_t row;
     int column;
+    int64_t vector = kLanes;
   };
 
   // Outputs [x, x + columns) of rows [y, y + rows), rows <= kRows, channels [first_c, last_c).
@@ -62,6 +63,7 @@ struct DwBand {
       w.out = to.out + int64_t{begin} * to.column;
       w.out_row = to.row;
       w.out_column = to.column;
+      w.out_vector = to.vector;
       w.first_c = first_c;
       w.last_c = last_c;
       walk_rows(y, rows, x + begin, &w);
@@ -88,6 +90,7 @@ struct DwBand {
     float* out;
     int64_t out_row;
     int out_column;
+    int64_t out_vector;
     int first_c, last_c;
   };
 
@@ -146,12 +149,13 @@ struct DwBand {
     int64_t first, end;  // bytes from channel 0
     int64_t outside;     // bits 0 and 1: the first columns; 2 and 3: the last ones
     float low, high;
+    int64_t out_vector;  // bytes from vector to vector
   };
   static_assert(offsetof(Lines, inside) == 40 && offsetof(Lines, step) == 80 &&
                     offsetof(Lines, weights) == 120 && offsetof(Lines, bias) == 136 &&
                     offsetof(Lines, out) == 144 && offsetof(Lines, steps) == 168 &&
                     offsetof(Lines, first) == 176 && offsetof(Lines, outside) == 192 &&
-                    offsetof(Lines, low) == 200,
+                    offsetof(Lines, low) == 200 && offsetof(Lines, out_vector) == 208,
                 "dwband_neon.S");
 
   // Takes w->first_c on to what is left.
@@ -171,6 +175,7 @@ struct DwBand {
     lines.out[0] = w->out;
     lines.out[1] = w->out + w->out_row;
     lines.out_step = w->out_column * kFloatBytes;
+    lines.out_vector = w->out_vector * kFloatBytes;
     lines.first = w->first_c * kFloatBytes;
     lines.end = end * kFloatBytes;
     lines.low = low;
@@ -242,7 +247,7 @@ struct DwBand {
       for (int i = 0; i < 3; ++i) k[h][i] = load(weights + (h * 3 + i) * padded + c);
     }
     const Vec start = load(bias + c), least = broadcast(low), most = broadcast(high);
-    float* out = w.out + c;
+    float* out = w.out + c / kLanes * w.out_vector;
 
     const auto fetch = [&](Vec(&v)[kReach]) __attribute__((always_inline)) {
 #pragma GCC unroll 8
@@ -378,9 +383,10 @@ struct DwBand {
         float* pixel = w.out + y * w.out_row + x * int64_t{w.out_column};
         for (int c = w.first_c; c < w.last_c; c += kLanes) {
           const int n = smaller(kLanes, w.last_c - c);
-          Vec v[1][1] = {{load_partial(pixel + c, n)}};
+          float* at = pixel + c / kLanes * w.out_vector;
+          Vec v[1][1] = {{load_partial(at, n)}};
           activate(v, epilogue);
-          store_partial(pixel + c, v[0][0], n);
+          store_partial(at, v[0][0], n);
         }
       }
     }

@@ -28,6 +28,7 @@
 #define LINES_END 184
 #define LINES_OUTSIDE 192
 #define LINES_BOUNDS 200
+#define LINES_OUT_VECTOR 208
 
 .altmacro
 
@@ -242,9 +243,11 @@ done:
     point 5, 10, 4
   .endif
   ldp x11, x12, [x0, #LINES_OUT]
+  ldr x13, [x0, #LINES_OUT_VECTOR]
+  lsr x14, x16, #4
+  madd x11, x13, x14, x11
+  madd x12, x13, x14, x12
   ldp x13, x14, [x0, #(LINES_OUT + 16)]
-  add x11, x11, x16
-  add x12, x12, x16
   .if STRIDE == 1
     first1
     cbz x14, 3f

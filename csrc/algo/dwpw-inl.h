@@ -43,13 +43,23 @@ struct DwPwStep {
   static int64_t bands(const DwPwParams& p) { return ceil_div(p.out_h, kRows); }
   static int64_t items(const DwPwParams& p) { return p.batch * bands(p) * Blocks(p).count; }
 
-  // Between the pixels of a block: whole vectors, and a line that keeps neighbours out of each other's sets.
-  static int64_t stride_for(int channels) { return round_up(channels, kLineFloats) + kLineFloats; }
-  static int64_t block_floats(const DwPwParams& p) {
-    // The first block is the widest.
-    return kRows * Blocks(p).start(1) * stride_for(p.channels);
+  // Whether the depthwise layer leaves its results packed for the pointwise one: [channel / 4][pixel][4].
+  static bool packs(const DwPwParams& p) {
+    return kPacksRows && p.channels % kLanes == 0 && p.out_c % kPanelWidth == 0;
   }
-  // A block, and a tile of it for the pointwise layer.
+  // Between the pixels of a block, if not: whole vectors, and a line that keeps neighbours out of each
+  // other's sets.
+  static int64_t stride_for(int64_t channels) { return round_up(channels, kLineFloats) + kLineFloats; }
+  // The first block is the widest.
+  static int64_t most_pixels(const DwPwParams& p) { return kRows * Blocks(p).start(1); }
+  // Between the vectors of channels of a packed block; its last tile may be read beyond the pixels.
+  static int64_t packed_stride(const DwPwParams& p) {
+    return stride_for((most_pixels(p) + kTileRows) * kLanes);
+  }
+  static int64_t block_floats(const DwPwParams& p) {
+    return packs(p) ? p.channels / kLanes * packed_stride(p) : most_pixels(p) * stride_for(p.channels);
+  }
+  // A block, and what multiply_panels wants.
   static uint64_t scratch_bytes(const DwPwParams& p) {
     return static_cast<uint64_t>(block_floats(p) + packed_floats(p.channels, p.out_c)) * sizeof(float);
   }
@@ -71,7 +81,8 @@ struct DwPwStep {
     const float* residual;
     float* out;
     float* scratch;
-    int64_t stride;
+    const bool packed;
+    const int64_t stride;  // between pixels, or vectors of channels if packed
     DwBand band;
     Strip pointwise;
 
@@ -82,7 +93,8 @@ struct DwPwStep {
           residual(static_cast<const float*>(args.in[3])),
           out(static_cast<float*>(args.out[0])),
           scratch(static_cast<float*>(args.scratch)),
-          stride(stride_for(params.channels)),
+          packed(packs(params)),
+          stride(packed ? packed_stride(params) : stride_for(params.channels)),
           band(depthwise(params), static_cast<const float*>(args.in[1]),
                static_cast<const float*>(args.in[1]) + 9 * round_up(params.channels, kLanes)),
           pointwise(Panels::make(params.channels, params.out_c, 1, args.in[2],
@@ -97,15 +109,22 @@ struct DwPwStep {
     void block(int64_t picture, int y, int x, int columns) {
       const int rows = smaller(kRows, p.out_h - y);
       band.in = in + picture * in_picture;
-      band.run(y, rows, x, columns, 0, p.channels, {scratch, columns * stride, static_cast<int>(stride)});
+      const int64_t pixel_floats = packed ? kLanes : stride;
+      band.run(y, rows, x, columns, 0, p.channels,
+               {scratch, columns * pixel_floats, static_cast<int>(pixel_floats), packed ? stride : kLanes});
       // Whole rows follow each other in the output: one strip. Parts of rows are a strip each.
       const bool whole = columns == p.out_w;
       const int strips = whole ? 1 : rows, length = whole ? rows * columns : columns;
       for (int s = 0; s < strips; ++s) {
         const int64_t pixel = (picture * p.out_h + y + s) * p.out_w + x;
-        pointwise.run({scratch + s * columns * stride, stride}, length,
-                      {out + pixel * p.out_stride, p.out_stride},
-                      {residual + pixel * p.residual_stride, p.residual_stride});
+        const Strip::Results to = {out + pixel * p.out_stride, p.out_stride};
+        const Strip::Pixels added = {residual + pixel * p.residual_stride, p.residual_stride};
+        float* const from = scratch + s * columns * pixel_floats;
+        if (packed) {
+          pointwise.run_packed(from, stride, length, to, added);
+        } else {
+          pointwise.run({from, stride}, length, to, added);
+        }
       }
     }
   };

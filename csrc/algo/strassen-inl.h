@@ -305,6 +305,7 @@ struct StrassenStep {
         PackedTiles packed;
         packed.a = scratch.operand + first * kTileRows * shape.row_step;
         packed.a_step = kTileRows * shape.row_step * kFloatBytes;
+        packed.a_turn = kPackedStep * kFloatBytes;
         packed.b = b;
         packed.b_step = 0;
         packed.prefetch = depth * kPanelWidth * kFloatBytes;

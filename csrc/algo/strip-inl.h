@@ -36,11 +36,8 @@ struct Strip {
     if constexpr (ConvStep::kPanelsPerTile) {
       for (int64_t i = 0; i < cut.tiles; ++i) {
         const int first = static_cast<int>(cut.start(i)), count = static_cast<int>(cut.start(i + 1)) - first;
-        Tile t = tile(from, first, count, to, residual);
-        t.b = panels.weights;
-        t.start = panels.bias;
-        t.residual_offset = 0;
-        t.out = to.first + first * to.stride;
+        Tile t = tile(first, count, to, residual);
+        read_rows(from, first, count);
         multiply_panels(count, panels.group_columns, packed, &t);
       }
     } else {
@@ -49,11 +46,27 @@ struct Strip {
         for (int64_t i = 0; i < cut.tiles; ++i) {
           const int first = static_cast<int>(cut.start(i)),
                     count = static_cast<int>(cut.start(i + 1)) - first;
-          Tile t = tile(from, first, count, to, residual);
+          Tile t = tile(first, count, to, residual);
+          read_rows(from, first, count);
           multiply(panel, count, to.first + first * to.stride, i * prefetched(panels.k), &t);
         }
       }
     }
+  }
+
+  // The same with pixels that are packed, [k / 4][pixel][4], `turn` floats from four k to the next four; the
+  // columns are whole panels. Whole tiles can be read.
+  void run_packed(float* from, int64_t turn, int length, Results to, Pixels residual) {
+#ifdef EC_HAS_FMA_LANE
+    const TileCut cut = TileCut::make_tiles(length, kTileRows);
+    for (int64_t i = 0; i < cut.tiles; ++i) {
+      const int first = static_cast<int>(cut.start(i)), count = static_cast<int>(cut.start(i + 1)) - first;
+      Tile t = tile(first, count, to, residual);
+      multiply_packed(count, panels.k, panels.count, {from + first * kLanes, turn, true, packed}, &t);
+    }
+#else
+    (void)from, (void)turn, (void)length, (void)to, (void)residual;
+#endif
   }
 
  private:
@@ -61,9 +74,12 @@ struct Strip {
   const float* rows[kTileRows];
   const float* residuals[kTileRows];
 
-  // The tile of pixels [first, first + count), for any panel.
-  Tile tile(Pixels from, int first, int count, Results to, Pixels residual) {
+  void read_rows(Pixels from, int first, int count) {
     for (int j = 0; j < count; ++j) rows[j] = from.first + (first + j) * from.stride;
+  }
+
+  // The tile of pixels [first, first + count), for the first panel.
+  Tile tile(int first, int count, Results to, Pixels residual) {
     if (epilogue.residual) {
       for (int j = 0; j < count; ++j) residuals[j] = residual.first + (first + j) * residual.stride;
     }
@@ -73,9 +89,13 @@ struct Strip {
     t.runs = &kWhole;
     t.a = rows;
     t.a_step = t.a_offset = 0;
+    t.b = panels.weights;
+    t.start = panels.bias;
     t.start_step = 0;
     t.partial = nullptr;
     t.residual = residuals;
+    t.residual_offset = 0;
+    t.out = to.first + first * to.stride;
     t.out_stride = to.stride;
     t.epilogue = &epilogue;
     t.core = core;

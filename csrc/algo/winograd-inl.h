@@ -463,6 +463,7 @@ struct WinogradStep {
         part->to = part->first * group_floats;
         PackedTiles& tiles = part->tiles;
         tiles.a_step = shape.group_step * kFloatBytes;
+        tiles.a_turn = kPackedStep * kFloatBytes;
         tiles.b_step = 0;
         tiles.out_step = group_floats * kFloatBytes;
         tiles.out_row = kPanelWidth * kFloatBytes;

@@ -53,11 +53,12 @@ struct PackedTiles {
   int64_t k;
   int64_t count;
   const float* bounds;  // unless null, of the results
+  ptrdiff_t a_turn;     // bytes from four k of the rows to the next four
 };
 static_assert(offsetof(PackedTiles, a) == 0 && offsetof(PackedTiles, start) == 16 &&
                   offsetof(PackedTiles, a_step) == 32 && offsetof(PackedTiles, start_step) == 48 &&
                   offsetof(PackedTiles, start_row) == 64 && offsetof(PackedTiles, prefetch) == 80 &&
-                  offsetof(PackedTiles, count) == 96 && sizeof(PackedTiles) == 112,
+                  offsetof(PackedTiles, count) == 96 && offsetof(PackedTiles, a_turn) == 112,
               "tile_neon.S");
 extern "C" {
 void edgecnn_tiles_8x8_in_order(const PackedTiles* tiles);
@@ -105,35 +106,59 @@ __attribute__((noinline)) void pack_rows(const Tile& t, int64_t first, int64_t l
   }
 }
 
-// The product of a tile's rows with `panels` whole panels.
-inline void multiply_packed(int rows, int64_t k, int panels, float* packed, Tile* t) {
+// Of a part of a tile's rows, one by one.
+inline void finish_few_sums(int rows, const float* sums, Tile t) {
+  for (int i = 0; i < rows; ++i, sums += kPanelWidth, t.out += t.out_stride, ++t.residual)
+    finish_sums<1>(sums, t);
+}
+
+// Four k of each of a tile's rows side by side.
+struct PackedRows {
+  float* k0;
+  int64_t turn;  // floats from four k to the next four
+  bool ready;    // else there is room for packed_cut(k), to be packed from the rows of the tile
+  float* sums;   // of deep rows, rows x kPanelWidth of every panel
+};
+
+// The product of a tile's rows with `panels` whole panels. Of rows that are ready there may be any number, as
+// long as 4 or 8 can be read.
+inline void multiply_packed(int rows, int64_t k, int panels, const PackedRows& from, Tile* t) {
   constexpr ptrdiff_t kFloatBytes = sizeof(float), kPanelBytes = kPanelWidth * kFloatBytes;
   const Epilogue& e = *t->epilogue;
   const float bounds[2] = {e.alpha, e.beta};
-  // What does more than clamp its sums finds them in a buffer.
-  const bool simple = is_simple(e);
+  const int computed = rows > 4 ? 8 : 4;
+  // What does more than clamp the sums of whole tiles finds them in a buffer.
+  const bool simple = is_simple(e) && rows == computed;
   constexpr int kMostPanels = 4;
   float few_sums[kMostPanels * kTileRows * kPanelWidth];
   const bool deep = k > kMostPackedDepth;
   const int64_t cut = packed_cut(k);
-  float* const sums = deep ? packed + kTileRows * cut : few_sums;
+  float* const sums = deep ? from.sums : few_sums;
   const int most = simple || deep ? panels : kMostPanels;
-  const PackedFunction compute = packed_function(rows, t->core);
+  const PackedFunction compute = packed_function(computed, t->core);
   PackedTiles tiles;
-  tiles.a = packed;
+  tiles.a = from.k0;
   tiles.a_step = 0;
+  tiles.a_turn = from.turn * kFloatBytes;
   tiles.b_step = tiles.prefetch = k * kPanelWidth * kFloatBytes;
-  tiles.out_step = simple ? kPanelBytes : rows * kPanelBytes;
+  tiles.out_step = simple ? kPanelBytes : computed * kPanelBytes;
   tiles.out_row = simple ? t->out_stride * kFloatBytes : kPanelBytes;
   t->columns = kPanelWidth;
-  if (!deep) (rows == 8 ? pack_rows<8> : pack_rows<4>)(*t, 0, k, packed);
+  const auto pack = [&](int64_t first, int64_t last) {
+    (rows == 8 ? pack_rows<8> : pack_rows<4>)(*t, first, last, from.k0);
+  };
+  if (!deep && !from.ready) pack(0, k);
   for (int done = 0, count; done < panels; done += count) {
     count = smaller(panels - done, most);
     tiles.out = simple ? t->out : sums;
     tiles.count = count;
     for (int64_t c = 0; c < k; c += cut) {
       const int64_t end = smaller(k, c + cut);
-      if (deep) (rows == 8 ? pack_rows<8> : pack_rows<4>)(*t, c, end, packed);
+      if (from.ready) {
+        tiles.a = from.k0 + c / kLanes * from.turn;
+      } else if (deep) {
+        pack(c, end);
+      }
       tiles.b = t->b + c * kPanelWidth;
       tiles.k = end - c;
       tiles.start = c == 0 ? t->start : tiles.out;
@@ -147,7 +172,12 @@ inline void multiply_packed(int rows, int64_t k, int panels, float* packed, Tile
       continue;
     }
     for (int n = 0; n < count; ++n, advance_panels(k, 1, t)) {
-      (rows == 8 ? finish_sums<8> : finish_sums<4>)(sums + n * rows * kPanelWidth, *t);
+      const float* panel_sums = sums + n * computed * kPanelWidth;
+      if (rows == computed) {
+        (rows == 8 ? finish_sums<8> : finish_sums<4>)(panel_sums, *t);
+      } else {
+        finish_few_sums(rows, panel_sums, *t);
+      }
     }
   }
 }
@@ -178,7 +208,7 @@ inline void multiply_panels(int rows, int columns, float* packed, Tile* t) {
   const int panels = columns / kPanelWidth;
   if (can_pack(rows) && panels >= least_panels(t->core) &&
       (t->run_count == 1 || t->run_length % kLanes == 0)) {
-    multiply_packed(rows, k, panels, packed, t);
+    multiply_packed(rows, k, panels, {packed, kPackedStep, false, packed + kTileRows * packed_cut(k)}, t);
     columns -= panels * kPanelWidth;
   }
 #else

@@ -18,7 +18,9 @@
 //           x12, x13 offset of k within a row, and 8 bytes more
 //   tiles:  x0 tiles   x1 A, x2 B, x5 start and x6 results of the tile at hand   x7 tiles left   x4 A
 //           x8 bytes between the rows of `start`, x9 of the results   x10 k   x11 bounds
-//   wide:   as tiles, but at the end of a tile x1, x2, x5 and x6 are the next one's
+//           x12 bytes from four k of A to the next four
+//   wide:   as tiles, but at the end of a tile x1, x2, x5 and x6 are the next one's   x14 as x12, from the last load
+//           of a turn on
 //
 // Out-of-order cores (A72, A76, ...) want at most one load an FMLA and the loads well ahead. For rows anywhere the
 // order is that of the in-order cores with plain 128-bit loads. Of packed rows and of B a load takes four vectors; the
@@ -58,6 +60,7 @@
 #define TILES_START_ROW 64
 #define TILES_PREFETCH 80
 #define TILES_COUNT 96
+#define TILES_A_TURN 112
 
 // Frame: d8 - d15, the arguments, and how many runs are left.
 #define FRAME 96
@@ -170,7 +173,7 @@
   block_a 7, <0, 4, 0>, <0, 4, 1>, <0, 5, 0>
   block_b 3, 0, <0, 5, 1>, <0, 6, 0>, <0, 6, 1>
   .if PACKED
-    add x4, x4, #128
+    add x4, x4, x12
   .else
     add x12, x12, #16
   .endif
@@ -253,7 +256,7 @@
   fm_half 2, 4
   fm_half 3, 4
   .if !LAST && (ROWS == 8)
-    ld1 {v4.4s, v5.4s, v6.4s, v7.4s}, [x4], #64
+    ld1 {v4.4s, v5.4s, v6.4s, v7.4s}, [x4], x14
   .endif
 .endm
 // Two k of B.
@@ -489,6 +492,7 @@
 2:
   for_sums start_packed_row
 3:
+  ldr x12, [x0, #TILES_A_TURN]
   lsr x17, x10, #2
   cbz x17, 6f
   ldp q0, q1, [x4]
@@ -566,6 +570,10 @@
   ldp x8, x9, [x0, #TILES_START_ROW]
   ldp x3, x10, [x0, #TILES_PREFETCH]
   ldp x7, x11, [x0, #TILES_COUNT]
+  ldr x14, [x0, #TILES_A_TURN]
+  .if ROWS == 8
+    sub x14, x14, #64
+  .endif
   mov x12, x5
   for_sums start_packed_row
 1:  // a tile of which nothing is loaded
@@ -577,15 +585,12 @@
   ldp q0, q1, [x1]
   ldp q2, q3, [x1, #32]
   load_wide_last
-  add x4, x1, #128
+  second_turn
   sub x17, x17, #1
 2:  // a tile
   .set LAST, 0
   .set COUNTS, 0
   cbz x17, 5f
-  .if ROWS == 4
-    mov x14, #128
-  .endif
   tbz x17, #0, 3f
   add x17, x17, #1
   b 4f
@@ -605,7 +610,7 @@
   go_on
   fm_half 1, 0
   mov x16, x2
-  add x4, x1, #128
+  second_turn
   lsr x17, x10, #2
   fm_half 0, 4
   sub x17, x17, #1
@@ -636,17 +641,26 @@
   ret
   .size \name, . - \name
 .endm
+// A's second four k.
+.macro second_turn
+  .if ROWS == 8
+    add x4, x1, #64
+    add x4, x4, x14
+  .else
+    add x4, x1, x14
+  .endif
+.endm
 // To the next tile. Behind the last one there is none to load from: it is loaded again.
 .macro go_on
   ldp x12, x13, [x0, #TILES_A_STEP]
-  ldp x14, x15, [x0, #TILES_START_STEP]
+  ldp x4, x15, [x0, #TILES_START_STEP]
   subs x7, x7, #1
   csel x12, xzr, x12, eq
   csel x13, xzr, x13, eq
-  csel x14, xzr, x14, eq
+  csel x4, xzr, x4, eq
   add x1, x1, x12
   add x2, x2, x13
-  add x5, x5, x14
+  add x5, x5, x4
   mov x12, x5
   mov x13, x6
   add x6, x6, x15
@@ -656,10 +670,10 @@
 .macro finish_tile multiplies
   LOCAL raised, plain, done
   cbz x11, plain
-  ldr w14, [x11, #4]
-  mov w15, #0x7f800000
+  ldr w15, [x11, #4]
   ld1r {v2.4s}, [x11], #4
-  cmp w14, w15
+  lsr w15, w15, #23
+  cmp w15, #255
   b.eq raised
   ld1r {v3.4s}, [x11]
   sub x11, x11, #4
