@@ -19,8 +19,9 @@
 //   tiles:  x0 tiles   x1 A, x2 B, x5 start and x6 results of the tile at hand   x7 tiles left   x4 A
 //           x8 bytes between the rows of `start`, x9 of the results   x10 k   x11 bounds
 //           x12 bytes from four k of A to the next four
-//   wide:   as tiles, but at the end of a tile x1, x2, x5 and x6 are the next one's   x14 as x12, from the last load
-//           of a turn on
+//   wide:   x1 A   x16 B   x12 start   x13 results   and from the end of a tile to the next one: x0, x2, x5, x6
+//           x3, x4, x7 - x11 as above   x15 turns before the last   x19 not 0 if the upper bound is infinite
+//           x20 bytes from four k of A to the next four, x14 the same from the last load of a turn on
 //
 // Out-of-order cores (A72, A76, ...) want at most one load an FMLA and the loads well ahead. For rows anywhere the
 // order is that of the in-order cores with plain 128-bit loads. Of packed rows and of B a load takes four vectors; the
@@ -565,118 +566,124 @@
   .balign 64
 \name\():
   save_vectors
-  ldp x1, x2, [x0, #TILES_A]
-  ldp x5, x6, [x0, #TILES_START]
+  stp x19, x20, [sp, #-16]!
+  ldp x1, x16, [x0, #TILES_A]
+  ldp x12, x13, [x0, #TILES_START]
   ldp x8, x9, [x0, #TILES_START_ROW]
   ldp x3, x10, [x0, #TILES_PREFETCH]
   ldp x7, x11, [x0, #TILES_COUNT]
-  ldr x14, [x0, #TILES_A_TURN]
+  ldr x20, [x0, #TILES_A_TURN]
+  ldp x5, x6, [x0, #TILES_START_STEP]
+  ldp x0, x2, [x0, #TILES_A_STEP]
+  // From the end of a tile to the next one.
+  sub x2, x2, x10, lsl #5
   .if ROWS == 8
-    sub x14, x14, #64
+    sub x14, x20, #64
+    sub x5, x5, x8, lsl #3
+    sub x6, x6, x9, lsl #3
+  .else
+    mov x14, x20
+    sub x5, x5, x8, lsl #2
+    sub x6, x6, x9, lsl #2
   .endif
-  mov x12, x5
+  sub x13, x13, x6
+  lsr x15, x10, #2
+  sub x15, x15, #1
+  cbz x11, 1f
+  ldr w19, [x11, #4]
+  mov w17, #0x7f800000
+  cmp w19, w17
+  cset w19, eq
+1:
   for_sums start_packed_row
-1:  // a tile of which nothing is loaded
-  mov x4, x1
-  mov x16, x2
-  lsr x17, x10, #2
-  cbz x17, 6f
+2:  // a tile of which nothing is loaded
+  tbnz x15, #63, 8f
   load_wide_b 8, 16
   ldp q0, q1, [x1]
   ldp q2, q3, [x1, #32]
   load_wide_last
-  second_turn
-  sub x17, x17, #1
-2:  // a tile
+  add x4, x1, x20
+3:  // a tile
   .set LAST, 0
   .set COUNTS, 0
-  cbz x17, 5f
-  tbz x17, #0, 3f
-  add x17, x17, #1
-  b 4f
-3:
-  wide_turn
-  .set COUNTS, 1
+  mov x17, x15
+  cbz x15, 6f
+  tbz x15, #0, 4f
+  add x17, x15, #1
+  b 5f
 4:
   wide_turn
-  .set COUNTS, 0
-  b.ne 3b
+  .set COUNTS, 1
 5:
+  wide_turn
+  .set COUNTS, 0
+  b.ne 4b
+6:
   .set LAST, 1
   tst x10, #3
-  b.ne 6f
+  b.ne 7f
   load_wide_b 12, 16
   fm_half 0, 0
   go_on
   fm_half 1, 0
-  mov x16, x2
-  second_turn
-  lsr x17, x10, #2
+  add x4, x1, x20
   fm_half 0, 4
-  sub x17, x17, #1
   fm_half 1, 4
   load_wide_b 8, 16
   fm_half 2, 0
   fm_half 3, 0
   ldp q0, q1, [x1]
   finish_tile 1
-  cbnz x7, 2b
-  b 10f
-6:  // no k, or a number that is not a multiple of four
-  cmp x10, #4
-  b.lo 7f
+  cbnz x7, 3b
+  b 11f
+7:  // a number of k that is not a multiple of four
   wide_turn
-7:
-  ands x17, x10, #3
-  b.eq 9f
+  b 9f
 8:
-  single_k
-  b.ne 8b
+  mov x4, x1
 9:
+  ands x17, x10, #3
+  b.eq 12f
+10:
+  single_k
+  b.ne 10b
+12:
   go_on
   finish_tile 0
-  cbnz x7, 1b
-10:
+  cbnz x7, 2b
+11:
+  ldp x19, x20, [sp], #16
   restore_vectors
   ret
   .size \name, . - \name
 .endm
-// A's second four k.
-.macro second_turn
-  .if ROWS == 8
-    add x4, x1, #64
-    add x4, x4, x14
-  .else
-    add x4, x1, x14
-  .endif
-.endm
 // To the next tile. Behind the last one there is none to load from: it is loaded again.
 .macro go_on
-  ldp x12, x13, [x0, #TILES_A_STEP]
-  ldp x4, x15, [x0, #TILES_START_STEP]
+  LOCAL go
   subs x7, x7, #1
-  csel x12, xzr, x12, eq
-  csel x13, xzr, x13, eq
-  csel x4, xzr, x4, eq
-  add x1, x1, x12
-  add x2, x2, x13
-  add x5, x5, x4
-  mov x12, x5
-  mov x13, x6
-  add x6, x6, x15
+  b.ne go
+  mov x0, #0
+  neg x2, x10, lsl #5
+  .if ROWS == 8
+    neg x5, x8, lsl #3
+  .else
+    neg x5, x8, lsl #2
+  .endif
+go:
+  add x1, x1, x0
+  add x16, x16, x2
+  add x12, x12, x5
+  add x13, x13, x6
 .endm
 // Clamps and stores the sums, and begins those of the next tile. Between them, if `multiplies`, the third and fourth k of
 // the rows 4 to 7, and the loads of A for the next tile, of which v0 and v1 are there.
 .macro finish_tile multiplies
   LOCAL raised, plain, done
   cbz x11, plain
-  ldr w15, [x11, #4]
-  ld1r {v2.4s}, [x11], #4
-  lsr w15, w15, #23
-  cmp w15, #255
-  b.eq raised
-  ld1r {v3.4s}, [x11]
-  sub x11, x11, #4
+  ld1r {v2.4s}, [x11]
+  cbnz w19, raised
+  ldr s3, [x11, #4]
+  dup v3.4s, v3.s[0]
   raise_rows 0
   lower_rows 0
   begin_rows \multiplies
@@ -689,7 +696,6 @@
   lower_row 7, 30, 31
   b done
 raised:
-  sub x11, x11, #4
   raise_rows 0
   begin_rows \multiplies
   raise_row 4, 24, 25
