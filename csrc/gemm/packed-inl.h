@@ -65,6 +65,9 @@ void edgecnn_tiles_8x8_in_order(const PackedTiles* tiles);
 void edgecnn_tiles_8x8_out_of_order(const PackedTiles* tiles);
 void edgecnn_tiles_4x8_in_order(const PackedTiles* tiles);
 void edgecnn_tiles_4x8_out_of_order(const PackedTiles* tiles);
+// Of 8 or 4 rows; `turns` times four k.
+void edgecnn_pack_8(const float* const* from, float* to, int64_t turns);
+void edgecnn_pack_4(const float* const* from, float* to, int64_t turns);
 }
 
 // Packing takes about as long as loads of a few panels save; loads on out-of-order cores cost less to begin
@@ -89,18 +92,13 @@ __attribute__((noinline)) void pack_rows(const Tile& t, int64_t first, int64_t l
   for (int64_t left = last - first; left > 0; ++r, begin = 0) {
     const float* p[MR];
 #pragma GCC unroll 8
-    for (int i = 0; i < MR; ++i) p[i] = t.a[r * t.a_step + i] + (t.runs[r].a + t.a_offset);
+    for (int i = 0; i < MR; ++i) p[i] = t.a[r * t.a_step + i] + (t.runs[r].a + t.a_offset + begin);
     const int64_t end = smaller<int64_t>(t.run_length, begin + left);
     left -= end - begin;
-    int64_t k = begin;
-    for (; k + kLanes <= end; k += kLanes, to += kPackedStep) {
-      Vec v[MR];
-#pragma GCC unroll 8
-      for (int i = 0; i < MR; ++i) v[i] = load(p[i] + k);
-#pragma GCC unroll 2
-      for (int i = 0; i < MR; i += 4) store4(to + i * kLanes, v[i], v[i + 1], v[i + 2], v[i + 3]);
-    }
-    for (; k < end; ++k) {
+    const int64_t turns = (end - begin) / kLanes;
+    (MR == 8 ? edgecnn_pack_8 : edgecnn_pack_4)(p, to, turns);
+    to += turns * kPackedStep;
+    for (int64_t k = turns * kLanes; k < end - begin; ++k) {
       for (int i = 0; i < MR; ++i) to[i * kLanes + k % kLanes] = p[i][k];
     }
   }

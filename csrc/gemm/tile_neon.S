@@ -3,6 +3,7 @@
 //
 //   void edgecnn_tile_<rows>x8_<core>(const Tile* tile, float* sums, ptrdiff_t row_bytes, const float* bounds)
 //   void edgecnn_tiles_<rows>x8_<core>(const PackedTiles* tiles)
+//   void edgecnn_pack_<rows>(const float* const* from, float* to, int64_t turns)
 //
 // The first is for rows anywhere in memory, given by pointers; the second is for those that lie packed, four k of each
 // of eight rows side by side, and computes a series of tiles, which share their rows or their panel. Where `bounds` is
@@ -760,14 +761,76 @@ done:
   .endif
 .endm
 
+// Packs as many k as `turns` have, of so many rows: two turns at a time.
+.macro pack_function name
+  .globl \name
+  .hidden \name
+  .type \name, %function
+  .balign 16
+\name\():
+  ldp x4, x5, [x0]
+  ldp x6, x7, [x0, #16]
+  .if ROWS == 8
+    ldp x8, x9, [x0, #32]
+    ldp x10, x11, [x0, #48]
+  .endif
+  mov x3, #128
+  subs x2, x2, #2
+  b.lo 2f
+1:
+  for_packs pack_two
+  pack_put 0
+  pack_put 16
+  subs x2, x2, #2
+  b.hs 1b
+2:
+  tbz x2, #0, 3f
+  for_packs pack_one
+  pack_put 0
+3:
+  ret
+  .size \name, . - \name
+.endm
+.macro for_packs macro
+  \macro 4, 0, 16
+  \macro 5, 1, 17
+  \macro 6, 2, 18
+  \macro 7, 3, 19
+  .if ROWS == 8
+    \macro 8, 4, 20
+    \macro 9, 5, 21
+    \macro 10, 6, 22
+    \macro 11, 7, 23
+  .endif
+.endm
+.macro pack_two row, first, second
+  ldp q\first, q\second, [x\row], #32
+.endm
+.macro pack_one row, first, second
+  ldr q\first, [x\row]
+.endm
+.macro pack_put first
+  .if ROWS == 8
+    pack_put_ \first, %(\first + 1), %(\first + 2), %(\first + 3), #64
+    pack_put_ %(\first + 4), %(\first + 5), %(\first + 6), %(\first + 7), #64
+  .else
+    pack_put_ \first, %(\first + 1), %(\first + 2), %(\first + 3), x3
+  .endif
+.endm
+.macro pack_put_ v0, v1, v2, v3, step
+  st1 {v\v0\().4s, v\v1\().4s, v\v2\().4s, v\v3\().4s}, [x1], \step
+.endm
+
   .text
   .set PACKED, 0
   .set ROWS, 8
+  pack_function edgecnn_pack_8
   .set IN_ORDER, 1
   tile_function edgecnn_tile_8x8_in_order
   .set IN_ORDER, 0
   tile_function edgecnn_tile_8x8_out_of_order
   .set ROWS, 4
+  pack_function edgecnn_pack_4
   tile_function edgecnn_tile_4x8_out_of_order
   .set IN_ORDER, 1
   tile_function edgecnn_tile_4x8_in_order

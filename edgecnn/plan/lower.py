@@ -27,7 +27,7 @@ from edgecnn.verdicts import Layers
 MAX_DIMS = 6
 # Pixels at a multiple of CROWDED bytes fall into few sets of a first-level cache (16 of the 128 of a Cortex-A53), where
 # the rows of a tile or window push each other out. A line more between them spreads them over all sets.
-CROWDED, LINE = 1024, 64
+CROWDED, LINE = 512, 64
 # Operators whose kernels can write with a pixel stride.
 STRIDED_OUTPUT = (ops.Conv, ops.ConvTranspose, ops.MaxPool, ops.AveragePool, ops.Unary, ops.LRN, ops.Resize)
 
