@@ -317,6 +317,7 @@ struct FirstConvStep {
     }
   };
 
+ public:
   struct Worker {
     const FirstConvParams& p;
     const Shape shape;
@@ -358,8 +359,11 @@ struct FirstConvStep {
 
     // Row `row` of the output, counted over the batch.
     void output_row(int64_t row) {
-      const int64_t n = row / p.pooled_h, y = row % p.pooled_h;
-      float* to = out + row * p.pooled_w * p.out_stride;
+      row_to(row / p.pooled_h, row % p.pooled_h, out + row * p.pooled_w * p.out_stride);
+    }
+
+    // Row y of picture n.
+    void row_to(int64_t n, int64_t y, float* to) {
       switch (shape.pool) {
         case Pool::kNone:
           need_strips(n, y, 1);

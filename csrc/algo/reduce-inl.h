@@ -40,15 +40,18 @@ struct MinReduction {
 
 struct ReduceStep {
   static constexpr int64_t kBlock = 128;
-  // Vectors that are reduced side by side, to hide the latency of the operation.
+  // Vectors of a row that are reduced side by side, to hide the latency of the operation.
   static constexpr int kUnroll = 4;
   static constexpr int64_t kStrip = kUnroll * kLanes;
 
-  static int64_t strips(const ReduceParams& p) { return ceil_div(p.inner, kStrip); }
+  // Columns that are reduced together.
+  static constexpr int64_t kColumns = 256;
+
+  static int64_t strips(const ReduceParams& p) { return ceil_div(p.inner, kColumns); }
 
   static int64_t items(const ReduceParams& p) {
     if (p.inner == 1) return row_items(p.outer, p.n);
-    return row_items(p.outer * strips(p), p.n * kStrip);
+    return row_items(p.outer * strips(p), p.n * kColumns);
   }
 
   static uint64_t scratch_bytes(const ReduceParams&) { return 0; }
@@ -83,42 +86,36 @@ struct ReduceStep {
       }
       return;
     }
-    const RowRange units(p.outer * strips(p), p.n * kStrip, begin, end);
+    const RowRange units(p.outer * strips(p), p.n * kColumns, begin, end);
+    alignas(kAlignment) float totals[kColumns];
     for (int64_t u = units.first; u < units.last; ++u) {
-      const int64_t outer = u / strips(p);
-      int64_t column = u % strips(p) * kStrip;
-      const int64_t last = smaller<int64_t>(p.inner, column + kStrip);
-      const float* from = x + outer * p.n * p.inner;
-      float* to = y + outer * p.inner;
-      if (column + kStrip <= last) {
-        Vec v[kUnroll];
-        columns<R, kUnroll>(p.n, p.inner, from + column, kLanes, v);
-        for (int i = 0; i < kUnroll; ++i) store(to + column + i * kLanes, finish(v[i]));
-        continue;
-      }
-      for (; column < last; column += kLanes) {
-        const int lanes = static_cast<int>(smaller<int64_t>(kLanes, last - column));
-        Vec v[1];
-        columns<R, 1>(p.n, p.inner, from + column, lanes, v);
-        store_partial(to + column, finish(v[0]), lanes);
-      }
+      const int64_t outer = u / strips(p), first = u % strips(p) * kColumns;
+      const int64_t count = smaller(kColumns, p.inner - first);
+      columns<R>(p.n, p.inner, x + outer * p.n * p.inner + first, count, totals);
+      float* to = y + outer * p.inner + first;
+      for (int64_t c = 0; c < count; c += kLanes)
+        store_partial(to + c, finish(load(totals + c)), static_cast<int>(smaller<int64_t>(kLanes, count - c)));
     }
   }
 
-  // kVectors neighbouring vectors of columns (a lone one may be partial), over n rows `stride` apart.
-  template <class R, int kVectors>
-  static void columns(int64_t n, int64_t stride, const float* x, int lanes, Vec* result) {
-    for (int v = 0; v < kVectors; ++v) result[v] = R::start();
+  // `count` columns over n rows `stride` apart. Row by row, so that caches foresee what comes: the sums are in
+  // memory.
+  template <class R>
+  static __attribute__((noinline)) void columns(int64_t n, int64_t stride, const float* x, int64_t count,
+                                                float* totals) {
+    alignas(kAlignment) float block[kColumns];
+    const int64_t whole = count / kLanes * kLanes;
+    const int rest = static_cast<int>(count - whole);
+    for (int64_t c = 0; c < count; c += kLanes) store(totals + c, R::start());
     for (int64_t i = 0; i < n;) {
       const int64_t stop = smaller(n, i + kBlock);
-      Vec acc[kVectors];
-      for (int v = 0; v < kVectors; ++v) acc[v] = R::start();
+      for (int64_t c = 0; c < count; c += kLanes) store(block + c, R::start());
       for (; i < stop; ++i, x += stride) {
-        for (int v = 0; v < kVectors; ++v) {
-          acc[v] = R::take(acc[v], lanes == kLanes ? load(x + v * kLanes) : load_partial(x, lanes));
-        }
+        for (int64_t c = 0; c < whole; c += kLanes) store(block + c, R::take(load(block + c), load(x + c)));
+        if (rest > 0) store(block + whole, R::take(load(block + whole), load_partial(x + whole, rest)));
       }
-      for (int v = 0; v < kVectors; ++v) result[v] = R::join(result[v], acc[v]);
+      for (int64_t c = 0; c < count; c += kLanes)
+        store(totals + c, R::join(load(totals + c), load(block + c)));
     }
   }
 

@@ -210,7 +210,8 @@ std::string Program::open(const void* bytes, size_t size, Program* program, bool
       if (static_cast<Space>(o.space) == Space::kOutput) return step_error(i, "reads a graph output");
       // Nobody promises bytes behind the caller's buffers, and these are the kinds that never read any.
       if (static_cast<Space>(o.space) == Space::kInput && kernel->kind != StepKind::kCopy &&
-          kernel->kind != StepKind::kFirstConv && kernel->kind != StepKind::kFirstWinograd) {
+          kernel->kind != StepKind::kFirstConv && kernel->kind != StepKind::kFirstWinograd &&
+          kernel->kind != StepKind::kFirstDwPw) {
         return step_error(i, "reads a graph input without copying it first");
       }
       sizes.input_bytes[k] = static_cast<int64_t>(o.bytes);

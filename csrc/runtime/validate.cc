@@ -235,17 +235,17 @@ const char* check(const DwConvParams& p, const OperandSizes& sizes) {
   return check_pixels(out_pixels, p.channels, p.out_stride, sizes.output_bytes[0], kOutputShort);
 }
 
-// What DwPw and PwDwPw have in common.
+// What DwPw has in common with those that make its input of in_h x in_w, too.
 template <typename P>
-const char* check_depthwise_pointwise(const P& p, const OperandSizes& sizes) {
+const char* check_depthwise_pointwise(const P& p, int32_t in_h, int32_t in_w, const OperandSizes& sizes) {
   EC_REQUIRE(within(0, 2, p.residual) && is_function(p.dw_act) && is_function(p.act), kBadChoice);
   EC_REQUIRE(sizes.inputs == (p.residual != 0 ? 4 : 3), kBadInputs);
   EC_REQUIRE(within(1, kMaxDim, p.batch, p.channels, p.out_c), kBadDims);
   EC_REQUIRE(within(1, 2, p.stride), kBadWindow);
-  EC_REQUIRE_OK(check_axis(p.in_h, p.out_h, 3, p.stride, p.pad_top, 1));
-  EC_REQUIRE_OK(check_axis(p.in_w, p.out_w, 3, p.stride, p.pad_left, 1));
+  EC_REQUIRE_OK(check_axis(in_h, p.out_h, 3, p.stride, p.pad_top, 1));
+  EC_REQUIRE_OK(check_axis(in_w, p.out_w, 3, p.stride, p.pad_left, 1));
   EC_REQUIRE(p.pad_left <= 3 - p.stride, kBadWindow);
-  EC_REQUIRE((p.out_w - 1) * int64_t{p.stride} - p.pad_left < p.in_w, kBadWindow);
+  EC_REQUIRE((p.out_w - 1) * int64_t{p.stride} - p.pad_left < in_w, kBadWindow);
   const int64_t width = whole_vectors(p.out_c, sizes);
   EC_REQUIRE(fits(product(p.channels + 1, width), 4, sizes.input_bytes[2]), kWeightsShort);
   const int64_t out_pixels = product(p.batch, p.out_h, p.out_w);
@@ -257,14 +257,14 @@ const char* check_depthwise_pointwise(const P& p, const OperandSizes& sizes) {
 }
 
 const char* check(const DwPwParams& p, const OperandSizes& sizes) {
-  EC_REQUIRE_OK(check_depthwise_pointwise(p, sizes));
+  EC_REQUIRE_OK(check_depthwise_pointwise(p, p.in_h, p.in_w, sizes));
   EC_REQUIRE(fits(product(9 + 1, whole_vectors(p.channels, sizes)), 4, sizes.input_bytes[1]), kWeightsShort);
   return check_pixels(product(p.batch, p.in_h, p.in_w), p.channels, p.in_stride, sizes.input_bytes[0],
                       kInputShort);
 }
 
 const char* check(const PwDwPwParams& p, const OperandSizes& sizes) {
-  EC_REQUIRE_OK(check_depthwise_pointwise(p, sizes));
+  EC_REQUIRE_OK(check_depthwise_pointwise(p, p.in_h, p.in_w, sizes));
   EC_REQUIRE(is_function(p.pw_act), kBadChoice);
   EC_REQUIRE(within(1, kMaxDim, p.in_c), kBadDims);
   const int64_t width = whole_vectors(p.channels, sizes);
@@ -273,6 +273,21 @@ const char* check(const PwDwPwParams& p, const OperandSizes& sizes) {
   EC_REQUIRE(product(p.in_w, p.channels) <= (1 << 20), kTooLarge);
   return check_pixels(product(p.batch, p.in_h, p.in_w), p.in_c, p.in_stride, sizes.input_bytes[0],
                       kInputShort);
+}
+
+const char* check(const FirstDwPwParams& p, const OperandSizes& sizes) {
+  EC_REQUIRE(within(0, 1, p.planar) && is_function(p.first_act), kBadChoice);
+  EC_REQUIRE(within(1, 4, p.in_c), kBadDims);
+  EC_REQUIRE(within(1, 16, p.kernel_h, p.kernel_w) && within(1, 4, p.stride_h, p.stride_w), kBadWindow);
+  EC_REQUIRE_OK(check_axis(p.in_h, p.first_h, p.kernel_h, p.stride_h, p.first_pad_top, 1));
+  EC_REQUIRE_OK(check_axis(p.in_w, p.first_w, p.kernel_w, p.stride_w, p.first_pad_left, 1));
+  EC_REQUIRE_OK(check_depthwise_pointwise(p, p.first_h, p.first_w, sizes));
+  const int64_t width = whole_vectors(p.channels, sizes), taps = product(p.kernel_h, p.kernel_w, p.in_c);
+  EC_REQUIRE(fits(product(taps + 1 + 9 + 1, width), 4, sizes.input_bytes[1]), kWeightsShort);
+  // Scratch holds rows of the padded input and of the convolution.
+  EC_REQUIRE(p.first_w <= (1 << 14) && product(p.first_w, p.channels) <= (1 << 20), kTooLarge);
+  return check_pixels(product(p.batch, p.in_h, p.in_w), p.in_c, p.planar != 0 ? p.in_c : p.in_stride,
+                      sizes.input_bytes[0], kInputShort);
 }
 
 const char* check(const ConvTransposeParams& p, const OperandSizes& sizes) {

@@ -13,6 +13,7 @@
 #include "algo/dwpw-inl.h"
 #include "algo/first_conv-inl.h"
 #include "algo/first_winograd-inl.h"
+#include "algo/firstdwpw-inl.h"
 #include "algo/lrn-inl.h"
 #include "algo/matmul-inl.h"
 #include "algo/max_pool-inl.h"

@@ -29,6 +29,7 @@ from edgecnn.plan.select import (
     inverts,
     layer_key,
     ranked,
+    starts,
     with_fused,
 )
 from edgecnn.plan.steps import Field, View
@@ -67,8 +68,9 @@ def choose(low: Lowering, node: Node) -> list[Candidate]:
     found = conv_candidates(op, specs[0].shape, specs[1].shape, op.conv_shape(specs), low.target)
     if pointwise_behind(low, node):
         found = with_fused(found, "DwPw")
-        if pointwise_before(low, node):
-            found = with_fused(found, "PwDwPw")
+        maker = maker_before(low, node)
+        if maker:
+            found = with_fused(found, "FirstDwPw" if begins(low, maker) else "PwDwPw")
     return ranked(found, low.verdicts.get(key_of(low, node), {}))
 
 
@@ -76,7 +78,7 @@ def key_of(low: Lowering, node: Node) -> str:
     """The name of a convolution in the verdicts."""
     assert isinstance(node.op, ops.Conv)
     x, w = (low.graph.values[v].shape for v in node.inputs[:2])
-    before, behind = pointwise_before(low, node), pointwise_behind(low, node)
+    before, behind = maker_before(low, node), pointwise_behind(low, node)
     then = low.graph.values[behind.outputs[0]].shape[3] if behind else 0
     after = low.graph.values[before.inputs[0]].shape[3] if before else 0
     return layer_key(node.op, x, w, low.target, then, after)
@@ -95,7 +97,7 @@ def conv(low: Lowering, node: Node) -> None:
     low.layers[-1].key, low.layers[-1].candidates = key_of(low, node), candidates
     if depthwise:
         low.expanding[node.outputs[0]] = len(low.layers) - 1
-        if choose(low, depthwise)[0].kernel == "PwDwPw":
+        if choose(low, depthwise)[0].kernel in ("PwDwPw", "FirstDwPw"):
             low.deferred[node.outputs[0]] = node
             low.layers[-1].kernels.append("(with the depthwise layer)")
             return
@@ -103,7 +105,7 @@ def conv(low: Lowering, node: Node) -> None:
         low.pairs[node.outputs[0]] = len(low.layers) - 1
         if node.inputs[0] in low.expanding:
             low.layers[low.expanding[node.inputs[0]]].decided_by = len(low.layers) - 1
-    if candidates[0].kernel in ("DwPw", "PwDwPw"):
+    if candidates[0].kernel in ("DwPw", "PwDwPw", "FirstDwPw"):
         low.deferred[node.outputs[0]] = node
         low.layers[-1].kernels.append("(with the pointwise layer)")
         return
@@ -156,15 +158,12 @@ def conv(low: Lowering, node: Node) -> None:
 
 def first_conv(low: Lowering, node: Node, op: ops.Conv, shape: ops.Shape, work: int, kernel: str) -> None:
     """The kernels for first layers, which read a graph input as it lies, also the planes of NCHW."""
-    planes = low.planes.get(node.inputs[0])
-    x = low.read(node.inputs[0]) if planes is None else planes
+    x, seen = picture_of(low, node)
     w, b = low.array(node, 1), low.array(node, 2)
     y = low.write(node)
-    n, h, width, c = low.graph.values[node.inputs[0]].shape
     fields: dict[str, Field] = {
-        "batch": n, "in_h": h, "in_w": width, "in_c": c, "in_stride": c if planes else x.stride,
-        "planar": int(planes is not None), "out_h": shape[1], "out_w": shape[2], "out_c": shape[3],
-        "out_stride": y.stride, "pad_top": op.padding[0], "pad_left": op.padding[1], **low.activation(op.activation),
+        **seen, "out_h": shape[1], "out_w": shape[2], "out_c": shape[3], "out_stride": y.stride,
+        "pad_top": op.padding[0], "pad_left": op.padding[1], **low.activation(op.activation),
     }  # fmt: skip
     if kernel == "FirstWinograd":
         weights = [low.constant(a) for a in pack_first_winograd(w, b, low.target)]
@@ -177,6 +176,17 @@ def first_conv(low: Lowering, node: Node, op: ops.Conv, shape: ops.Shape, work: 
         pool_stride_h=pool.strides[0], pool_stride_w=pool.strides[1], pool_pad_top=pool.padding[0],
         pool_pad_left=pool.padding[1], pooled_h=y.shape[1], pooled_w=y.shape[2], **fields,
     )  # fmt: skip
+
+
+def picture_of(low: Lowering, node: Node) -> tuple[View, dict[str, Field]]:
+    """What a first layer reads, and the fields that say how it lies there."""
+    planes = low.planes.get(node.inputs[0])
+    x = low.read(node.inputs[0]) if planes is None else planes
+    n, h, width, c = low.graph.values[node.inputs[0]].shape
+    return x, {
+        "batch": n, "in_h": h, "in_w": width, "in_c": c, "in_stride": c if planes else x.stride,
+        "planar": int(planes is not None),
+    }  # fmt: skip
 
 
 def pointwise_behind(low: Lowering, node: Node) -> Node | None:
@@ -197,14 +207,14 @@ def pointwise_behind(low: Lowering, node: Node) -> Node | None:
     return reader if fuses(node.op, x, (w[1], w[2]), y[2], op, pointwise) else None
 
 
-def pointwise_before(low: Lowering, depthwise: Node) -> Node | None:
-    """The pointwise convolution before a depthwise one, where one step can run it, too, and the one behind."""
+def maker_before(low: Lowering, depthwise: Node) -> Node | None:
+    """The convolution before a depthwise one, where one step can run it, too, and the one behind."""
     maker = low.maker(depthwise.inputs[0])
     return maker if maker and depthwise_behind(low, maker) else None
 
 
 def depthwise_behind(low: Lowering, node: Node) -> Node | None:
-    """The depthwise convolution that alone reads a pointwise one, where one step can run both and the next."""
+    """The depthwise convolution that alone reads another one, where one step can run both and the next."""
     name = node.outputs[0]
     readers = low.readers(name)
     if not isinstance(node.op, ops.Conv) or len(readers) != 1 or name in low.graph.outputs:
@@ -215,36 +225,57 @@ def depthwise_behind(low: Lowering, node: Node) -> Node | None:
     last = pointwise_behind(low, reader)
     if last is None:
         return None
-    x, w, pointwise = (low.graph.values[v].shape for v in (*node.inputs[:2], last.inputs[1]))
-    return reader if inverts(node.op, x, w, reader.op, pointwise) else None
+    x, w, y, pointwise = (low.graph.values[v].shape for v in (*node.inputs[:2], name, last.inputs[1]))
+    if inverts(node.op, x, w, reader.op, pointwise):
+        return reader
+    return reader if begins(low, node) and starts(node.op, y, reader.op) else None
+
+
+def begins(low: Lowering, node: Node) -> bool:
+    """Whether a convolution is a first layer, run as such."""
+    return choose(low, node)[0].kernel == "FirstConv"
 
 
 def depthwise_pointwise(low: Lowering, depthwise: Node, node: Node) -> None:
     """The depthwise convolution that was left, the pointwise one behind it, and the one before it if that was left."""
-    first, op = depthwise.op, node.op
-    assert isinstance(first, ops.Conv)
+    middle, op = depthwise.op, node.op
+    assert isinstance(middle, ops.Conv)
     assert isinstance(op, ops.Conv)
     weights = list(pack_depthwise(low.array(depthwise, 1), low.array(depthwise, 2), low.target))
     channels = low.graph.values[depthwise.outputs[0]].shape[3]
-    expand = low.deferred.get(depthwise.inputs[0])
-    x = low.strided(expand.inputs[0] if expand else depthwise.inputs[0])
+    kind = choose(low, depthwise)[0].kernel
+    before = low.deferred.get(depthwise.inputs[0])
+    if before and kind == "FirstDwPw":
+        x, seen = picture_of(low, before)
+    else:
+        x = low.strided((before or depthwise).inputs[0])
+        seen = {"batch": x.shape[0], "in_h": x.shape[1], "in_w": x.shape[2], "in_stride": x.stride}
     residual = [low.strided(node.inputs[3])] if op.residual else []
     y = low.write(node)
     work = y.size // y.columns * channels * (9 + y.columns)
     fields: dict[str, Field] = {
-        **picture(x, y), "channels": channels, "out_c": y.columns, "stride": first.strides[0],
-        "pad_top": first.padding[0], "pad_left": first.padding[1], **between(low, "dw", first.activation),
-        "residual": RESIDUALS[op.residual], "residual_stride": residual[0].stride if residual else 0,
-        **low.activation(op.activation),
+        **seen, "channels": channels, "stride": middle.strides[0], "pad_top": middle.padding[0],
+        "pad_left": middle.padding[1], **between(low, "dw", middle.activation), "out_h": y.shape[1],
+        "out_w": y.shape[2], "out_c": y.columns, "out_stride": y.stride, "residual": RESIDUALS[op.residual],
+        "residual_stride": residual[0].stride if residual else 0, **low.activation(op.activation),
     }  # fmt: skip
-    if expand:
-        assert isinstance(expand.op, ops.Conv)
-        weights = [*pack_conv(low.array(expand, 1), low.array(expand, 2), 1, low.target), *weights]
-        fields.update(in_c=x.columns, **between(low, "pw", expand.op.activation))
-        work += x.size * channels
+    if before:
+        first = before.op
+        assert isinstance(first, ops.Conv)
+        w, shape = low.array(before, 1), low.graph.values[before.outputs[0]].shape
+        weights = [*pack_conv(w, low.array(before, 2), 1, low.target), *weights]
+        work += int(np.prod(shape)) * int(np.prod(w.shape[1:]))
+        if kind == "FirstDwPw":
+            fields.update(
+                **between(low, "first", first.activation), first_h=shape[1], first_w=shape[2], kernel_h=w.shape[1],
+                kernel_w=w.shape[2], stride_h=first.strides[0], stride_w=first.strides[1],
+                first_pad_top=first.padding[0], first_pad_left=first.padding[1],
+            )  # fmt: skip
+        else:
+            fields.update(in_c=x.columns, **between(low, "pw", first.activation))
     last = pack_conv(low.array(node, 1), low.array(node, 2), 1, low.target)
     operands = [low.constant(np.concatenate(a)) for a in (weights, last)]
-    low.emit("PwDwPw" if expand else "DwPw", [x, *operands, *residual], y, work, **fields)
+    low.emit(kind if before else "DwPw", [x, *operands, *residual], y, work, **fields)
 
 
 def between(low: Lowering, prefix: str, function: ops.Function | None) -> dict[str, Field]:

@@ -167,7 +167,7 @@ def with_fused(found: list[Candidate], kernel: str) -> list[Candidate]:
 
     The multiply-adds of these are the same either way and not counted.
     """
-    part = {"DwPw": FUSED_COST, "PwDwPw": INVERTED_COST}[kernel]
+    part = {"DwPw": FUSED_COST, "PwDwPw": INVERTED_COST, "FirstDwPw": INVERTED_COST}[kernel]
     fused = [Candidate(kernel, part * c.cost) for c in found if c.kernel == "DwConv"]
     return sorted([*found, *fused], key=lambda c: c.cost)
 
@@ -208,6 +208,15 @@ def inverts(expand: Conv, x: Shape, w: Shape, depthwise: Conv, pointwise: Shape)
         and 4 * ring <= RING_MOST_BYTES
         and 4 * channels * (ci + pointwise[0]) <= INVERTED_MOST_BYTES
     )
+
+
+def starts(first: Conv, shape: Shape, depthwise: Conv) -> bool:
+    """Whether the step FirstDwPw runs a first layer with a result of that shape, too.
+
+    *depthwise*: the convolution behind it, for which `fuses` holds.
+    """
+    ring = ((INVERTED_ROWS - 1) * depthwise.strides[0] + 3) * shape[2] * shape[3]
+    return first.pool is None and 4 * ring <= RING_MOST_BYTES
 
 
 def conv_candidates(op: Conv, x: Shape, w: Shape, conv_shape: Shape, target: Target) -> list[Candidate]:
