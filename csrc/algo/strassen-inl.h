@@ -299,7 +299,7 @@ struct StrassenStep {
 #ifdef EC_HAS_FMA_LANE
       if (packs(rows)) {
         constexpr ptrdiff_t kFloatBytes = sizeof(float);
-        const bool simple = is_simple(epilogue);
+        const bool simple = is_simple(epilogue) || adds(epilogue);
         const bool direct = !kept && simple;
         const float bounds[2] = {epilogue.alpha, epilogue.beta};
         PackedTiles packed;
@@ -318,6 +318,9 @@ struct StrassenStep {
         packed.k = depth;
         packed.count = count;
         packed.bounds = direct && clamps(epilogue) ? bounds : nullptr;
+        packed.residual = direct && p.residual ? residual + row * p.residual_stride + column : nullptr;
+        packed.residual_step = kTileRows * p.residual_stride * kFloatBytes;
+        packed.residual_row = p.residual_stride * kFloatBytes;
         packed_function(rows, core)(&packed);
         if (!kept && !simple) {
           for (int64_t i = 0; i < count; ++i, sums += kTileFloats, t.out += kTileRows * p.out_stride) {

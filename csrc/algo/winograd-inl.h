@@ -469,7 +469,7 @@ struct WinogradStep {
         tiles.out_row = kPanelWidth * kFloatBytes;
         tiles.prefetch = int64_t{p.in_c} * kPanelWidth * kFloatBytes;
         tiles.count = part->count;
-        tiles.bounds = nullptr;
+        tiles.bounds = tiles.residual = nullptr;
 #endif
         ++part;
       }

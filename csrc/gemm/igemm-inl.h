@@ -107,6 +107,11 @@ EC_INLINE bool is_simple(const Epilogue& e) {
   return (e.mode == ActMode::kNone || clamps(e)) && !e.residual && !e.pool;
 }
 
+// Whether all that sums need is a residual and then at most a clamp.
+EC_INLINE bool adds(const Epilogue& e) {
+  return e.residual && !e.pool && (e.mode == ActMode::kNone || (e.residual == 1 && clamps(e)));
+}
+
 struct Tile {
   int run_count;
   int run_length;

@@ -54,11 +54,17 @@ struct PackedTiles {
   int64_t count;
   const float* bounds;  // unless null, of the results
   ptrdiff_t a_turn;     // bytes from four k of the rows to the next four
+  // Unless null, added to the sums: bytes from tile to tile, and from row to row.
+  ptrdiff_t residual_step;
+  const float* residual;
+  ptrdiff_t residual_row;
 };
 static_assert(offsetof(PackedTiles, a) == 0 && offsetof(PackedTiles, start) == 16 &&
                   offsetof(PackedTiles, a_step) == 32 && offsetof(PackedTiles, start_step) == 48 &&
                   offsetof(PackedTiles, start_row) == 64 && offsetof(PackedTiles, prefetch) == 80 &&
-                  offsetof(PackedTiles, count) == 96 && offsetof(PackedTiles, a_turn) == 112,
+                  offsetof(PackedTiles, count) == 96 && offsetof(PackedTiles, a_turn) == 112 &&
+                  offsetof(PackedTiles, residual_step) == 120 && offsetof(PackedTiles, residual) == 128 &&
+                  offsetof(PackedTiles, residual_row) == 136,
               "tile_neon.S");
 extern "C" {
 void edgecnn_tiles_8x8_in_order(const PackedTiles* tiles);
@@ -125,8 +131,8 @@ inline void multiply_packed(int rows, int64_t k, int panels, const PackedRows& f
   const Epilogue& e = *t->epilogue;
   const float bounds[2] = {e.alpha, e.beta};
   const int computed = rows > 4 ? 8 : 4;
-  // What does more than clamp the sums of whole tiles finds them in a buffer.
-  const bool simple = is_simple(e) && rows == computed;
+  // What does more with the sums of whole tiles than the tile can finds them in a buffer.
+  const bool simple = (is_simple(e) || adds(e)) && rows == computed;
   constexpr int kMostPanels = 4;
   float few_sums[kMostPanels * kTileRows * kPanelWidth];
   const bool deep = k > kMostPackedDepth;
@@ -141,6 +147,8 @@ inline void multiply_packed(int rows, int64_t k, int panels, const PackedRows& f
   tiles.b_step = tiles.prefetch = k * kPanelWidth * kFloatBytes;
   tiles.out_step = simple ? kPanelBytes : computed * kPanelBytes;
   tiles.out_row = simple ? t->out_stride * kFloatBytes : kPanelBytes;
+  tiles.residual_step = kPanelBytes;
+  tiles.residual_row = e.residual ? (t->residual[1] - t->residual[0]) * kFloatBytes : 0;
   t->columns = kPanelWidth;
   const auto pack = [&](int64_t first, int64_t last) {
     (rows == 8 ? pack_rows<8> : pack_rows<4>)(*t, first, last, from.k0);
@@ -162,7 +170,9 @@ inline void multiply_packed(int rows, int64_t k, int panels, const PackedRows& f
       tiles.start = c == 0 ? t->start : tiles.out;
       tiles.start_step = c == 0 ? kPanelBytes : tiles.out_step;
       tiles.start_row = c == 0 ? 0 : tiles.out_row;
-      tiles.bounds = end == k && simple && clamps(e) ? bounds : nullptr;
+      const bool finishes = end == k && simple;
+      tiles.residual = finishes && e.residual ? t->residual[0] + t->residual_offset : nullptr;
+      tiles.bounds = finishes && clamps(e) ? bounds : nullptr;
       compute(&tiles);
     }
     if (simple) {

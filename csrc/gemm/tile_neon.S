@@ -21,8 +21,8 @@
 //           x8 bytes between the rows of `start`, x9 of the results   x10 k   x11 bounds
 //           x12 bytes from four k of A to the next four
 //   wide:   x1 A   x16 B   x12 start   x13 results   and from the end of a tile to the next one: x0, x2, x5, x6
-//           x3, x4, x7 - x11 as above   x15 turns before the last   x19 not 0 if the upper bound is infinite
-//           x20 bytes from four k of A to the next four, x14 the same from the last load of a turn on
+//           x3, x4, x7 - x11 as above, and bit 63 of x10 where the upper bound is infinite   x15 turns before the last
+//           x19 residual   x20 bytes from four k of A to the next four, x14 the same from the last load of a turn on
 //
 // Out-of-order cores (A72, A76, ...) want at most one load an FMLA and the loads well ahead. For rows anywhere the
 // order is that of the in-order cores with plain 128-bit loads. Of packed rows and of B a load takes four vectors; the
@@ -63,6 +63,9 @@
 #define TILES_PREFETCH 80
 #define TILES_COUNT 96
 #define TILES_A_TURN 112
+#define TILES_RESIDUAL_STEP 120
+#define TILES_RESIDUAL 128
+#define TILES_RESIDUAL_ROW 136
 
 // Frame: d8 - d15, the arguments, and how many runs are left.
 #define FRAME 96
@@ -522,10 +525,19 @@
   single_k
   b.ne 7b
 8:
-  cbz x11, 9f
-  ldp s2, s3, [x11]
-  bound_sums 9f
+  ldp x12, x13, [x0, #TILES_RESIDUAL]
+  cbz x12, 9f
+  ldr x14, [x0, #TILES_RESIDUAL_STEP]
+  ldr x15, [x0, #TILES_COUNT]
+  sub x15, x15, x7
+  madd x12, x14, x15, x12
+  for_rows load_residual
+  for_sums add_residual
 9:
+  cbz x11, 10f
+  ldp s2, s3, [x11]
+  bound_sums 10f
+10:
   mov x12, x6
   for_sums put_packed_row
   ldp x12, x13, [x0, #TILES_A_STEP]
@@ -539,6 +551,24 @@
   restore_vectors
   ret
   .size \name, . - \name
+.endm
+// The residual of a row goes into A's and B's registers.
+.macro load_residual row, next
+  .if \row < ROWS
+    load_residual_ %(2 * \row), %(2 * \row + 1), x12, x13
+  .endif
+.endm
+.macro load_residual_ left, right, pointer, step
+  ld1 {v\left\().4s, v\right\().4s}, [\pointer], \step
+.endm
+.macro add_residual row, left, right
+  .if \row < ROWS
+    add_residual_ \left, \right, %(2 * \row), %(2 * \row + 1)
+  .endif
+.endm
+.macro add_residual_ left, right, a, b
+  fadd v\left\().4s, v\left\().4s, v\a\().4s
+  fadd v\right\().4s, v\right\().4s, v\b\().4s
 .endm
 .macro single_k
   for_rows load_one_packed
@@ -567,13 +597,15 @@
   .balign 64
 \name\():
   save_vectors
-  stp x19, x20, [sp, #-16]!
+  stp x19, x20, [sp, #-32]!
+  str x0, [sp, #16]
   ldp x1, x16, [x0, #TILES_A]
   ldp x12, x13, [x0, #TILES_START]
   ldp x8, x9, [x0, #TILES_START_ROW]
   ldp x3, x10, [x0, #TILES_PREFETCH]
   ldp x7, x11, [x0, #TILES_COUNT]
   ldr x20, [x0, #TILES_A_TURN]
+  ldr x19, [x0, #TILES_RESIDUAL]
   ldp x5, x6, [x0, #TILES_START_STEP]
   ldp x0, x2, [x0, #TILES_A_STEP]
   // From the end of a tile to the next one.
@@ -591,10 +623,11 @@
   lsr x15, x10, #2
   sub x15, x15, #1
   cbz x11, 1f
-  ldr w19, [x11, #4]
+  ldr w4, [x11, #4]
   mov w17, #0x7f800000
-  cmp w19, w17
-  cset w19, eq
+  cmp w4, w17
+  cset x17, eq
+  orr x10, x10, x17, lsl #63
 1:
   for_sums start_packed_row
 2:  // a tile of which nothing is loaded
@@ -653,7 +686,7 @@
   finish_tile 0
   cbnz x7, 2b
 11:
-  ldp x19, x20, [sp], #16
+  ldp x19, x20, [sp], #32
   restore_vectors
   ret
   .size \name, . - \name
@@ -678,11 +711,13 @@ go:
 .endm
 // Clamps and stores the sums, and begins those of the next tile. Between them, if `multiplies`, the third and fourth k of
 // the rows 4 to 7, and the loads of A for the next tile, of which v0 and v1 are there.
+// Before all that, what is added to the sums; then all comes after the multiply-adds.
 .macro finish_tile multiplies
-  LOCAL raised, plain, done
+  LOCAL raised, plain, done, added, stored
+  cbnz x19, added
   cbz x11, plain
   ld1r {v2.4s}, [x11]
-  cbnz w19, raised
+  tbnz x10, #63, raised
   ldr s3, [x11, #4]
   dup v3.4s, v3.s[0]
   raise_rows 0
@@ -706,6 +741,35 @@ raised:
   renew_row 5, 26, 27
   raise_row 7, 30, 31
   b done
+added:
+  .if \multiplies
+    fm_half 2, 4
+    fm_half 3, 4
+  .endif
+  ldr x17, [sp, #16]
+  ldr x4, [x17, #TILES_RESIDUAL_ROW]
+  ldr x17, [x17, #TILES_RESIDUAL_STEP]
+  for_sums add_far_residual
+  .if ROWS == 8
+    sub x17, x17, x4, lsl #3
+  .else
+    sub x17, x17, x4, lsl #2
+  .endif
+  add x19, x19, x17
+  add x4, x1, x20
+  cbz x11, stored
+  ld1r {v2.4s}, [x11]
+  for_sums raise_row
+  tbnz x10, #63, stored
+  ldr s3, [x11, #4]
+  dup v3.4s, v3.s[0]
+  for_sums lower_row
+stored:
+  .if \multiplies
+    load_wide_last
+  .endif
+  for_sums renew_some
+  b done
 plain:
   begin_rows \multiplies
   renew_row 4, 24, 25
@@ -716,6 +780,18 @@ done:
   .endif
   renew_row 6, 28, 29
   renew_row 7, 30, 31
+.endm
+.macro add_far_residual row, left, right
+  .if \row < ROWS
+    load_residual_ %(12 + \left % 4), %(13 + \left % 4), x19, x4
+    add_residual_ \left, \right, %(12 + \left % 4), %(13 + \left % 4)
+  .endif
+.endm
+// All rows but the last two.
+.macro renew_some row, left, right
+  .if \row < 6
+    renew_row \row, \left, \right
+  .endif
 .endm
 .macro raise_rows first
   raise_row %(\first + 0), %(16 + 2 * \first), %(17 + 2 * \first)
