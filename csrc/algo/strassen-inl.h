@@ -299,7 +299,7 @@ struct StrassenStep {
 #ifdef EC_HAS_FMA_LANE
       if (packs(rows)) {
         constexpr ptrdiff_t kFloatBytes = sizeof(float);
-        const bool simple = is_simple(epilogue) || adds(epilogue);
+        const bool simple = tiles_finish(epilogue);
         const bool direct = !kept && simple;
         const float bounds[2] = {epilogue.alpha, epilogue.beta};
         PackedTiles packed;

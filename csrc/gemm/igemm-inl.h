@@ -107,9 +107,9 @@ EC_INLINE bool is_simple(const Epilogue& e) {
   return (e.mode == ActMode::kNone || clamps(e)) && !e.residual && !e.pool;
 }
 
-// Whether all that sums need is a residual and then at most a clamp.
-EC_INLINE bool adds(const Epilogue& e) {
-  return e.residual && !e.pool && (e.mode == ActMode::kNone || (e.residual == 1 && clamps(e)));
+// The same with a residual before it: what the tiles of packed rows can do (gemm/packed-inl.h).
+EC_INLINE bool tiles_finish(const Epilogue& e) {
+  return is_simple(e) || (!e.pool && (e.mode == ActMode::kNone || (e.residual == 1 && clamps(e))));
 }
 
 struct Tile {

@@ -38,6 +38,8 @@ constexpr bool kPacksRows = true;
 // From four k to the next four.
 constexpr int64_t kPackedStep = int64_t{kTileRows} * kLanes;
 
+constexpr ptrdiff_t kPanelBytes = kPanelWidth * sizeof(float);
+
 // Tiles of 8 or 4 packed rows and whole panels.
 struct PackedTiles {
   const float* a;
@@ -124,58 +126,71 @@ struct PackedRows {
   float* sums;   // of deep rows, rows x kPanelWidth of every panel
 };
 
-// The product of a tile's rows with `panels` whole panels. Of rows that are ready there may be any number, as
-// long as 4 or 8 can be read.
-inline void multiply_packed(int rows, int64_t k, int panels, const PackedRows& from, Tile* t) {
-  constexpr ptrdiff_t kFloatBytes = sizeof(float), kPanelBytes = kPanelWidth * kFloatBytes;
+// Rows of a tile are 8 or 4 of them, so many as are computed.
+inline void pack_rows(int computed, const Tile& t, int64_t first, int64_t last, float* to) {
+  (computed == 8 ? pack_rows<8> : pack_rows<4>)(t, first, last, to);
+}
+
+// Tiles that go from panel to panel, but for the k, the panels and where their sums begin and go.
+inline PackedTiles tiles_of_panels(int64_t k, const PackedRows& from) {
+  PackedTiles tiles;
+  tiles.a = from.k0;
+  tiles.a_step = 0;
+  tiles.a_turn = from.turn * static_cast<ptrdiff_t>(sizeof(float));
+  tiles.b_step = tiles.prefetch = k * kPanelBytes;
+  tiles.residual = nullptr;
+  tiles.bounds = nullptr;
+  return tiles;
+}
+
+// What the tiles themselves do with their sums.
+inline void finish_by_tiles(const Tile& t, const float* bounds, PackedTiles* tiles) {
+  const Epilogue& e = *t.epilogue;
+  if (clamps(e)) tiles->bounds = bounds;
+  if (!e.residual) return;
+  tiles->residual = t.residual[0] + t.residual_offset;
+  tiles->residual_step = kPanelBytes;
+  tiles->residual_row = (t.residual[1] - t.residual[0]) * static_cast<ptrdiff_t>(sizeof(float));
+}
+
+// The product in cuts of k, or with more behind it than tiles can do: that finds the sums in a buffer.
+__attribute__((noinline)) inline void multiply_packed_in_parts(int rows, int64_t k, int panels,
+                                                              const PackedRows& from, Tile* t) {
   const Epilogue& e = *t->epilogue;
   const float bounds[2] = {e.alpha, e.beta};
   const int computed = rows > 4 ? 8 : 4;
-  // What does more with the sums of whole tiles than the tile can finds them in a buffer.
-  const bool simple = (is_simple(e) || adds(e)) && rows == computed;
+  const bool finishes = tiles_finish(e) && rows == computed;
   constexpr int kMostPanels = 4;
   float few_sums[kMostPanels * kTileRows * kPanelWidth];
   const bool deep = k > kMostPackedDepth;
   const int64_t cut = packed_cut(k);
   float* const sums = deep ? from.sums : few_sums;
-  const int most = simple || deep ? panels : kMostPanels;
+  const int most = finishes || deep ? panels : kMostPanels;
   const PackedFunction compute = packed_function(computed, t->core);
-  PackedTiles tiles;
-  tiles.a = from.k0;
-  tiles.a_step = 0;
-  tiles.a_turn = from.turn * kFloatBytes;
-  tiles.b_step = tiles.prefetch = k * kPanelWidth * kFloatBytes;
-  tiles.out_step = simple ? kPanelBytes : computed * kPanelBytes;
-  tiles.out_row = simple ? t->out_stride * kFloatBytes : kPanelBytes;
-  tiles.residual_step = kPanelBytes;
-  tiles.residual_row = e.residual ? (t->residual[1] - t->residual[0]) * kFloatBytes : 0;
-  t->columns = kPanelWidth;
-  const auto pack = [&](int64_t first, int64_t last) {
-    (rows == 8 ? pack_rows<8> : pack_rows<4>)(*t, first, last, from.k0);
-  };
-  if (!deep && !from.ready) pack(0, k);
+  PackedTiles tiles = tiles_of_panels(k, from);
+  tiles.out_step = finishes ? kPanelBytes : computed * kPanelBytes;
+  tiles.out_row = finishes ? t->out_stride * static_cast<ptrdiff_t>(sizeof(float)) : kPanelBytes;
+  if (!deep && !from.ready) pack_rows(computed, *t, 0, k, from.k0);
   for (int done = 0, count; done < panels; done += count) {
     count = smaller(panels - done, most);
-    tiles.out = simple ? t->out : sums;
+    tiles.out = finishes ? t->out : sums;
     tiles.count = count;
     for (int64_t c = 0; c < k; c += cut) {
       const int64_t end = smaller(k, c + cut);
       if (from.ready) {
         tiles.a = from.k0 + c / kLanes * from.turn;
       } else if (deep) {
-        pack(c, end);
+        pack_rows(computed, *t, c, end, from.k0);
       }
       tiles.b = t->b + c * kPanelWidth;
       tiles.k = end - c;
       tiles.start = c == 0 ? t->start : tiles.out;
       tiles.start_step = c == 0 ? kPanelBytes : tiles.out_step;
       tiles.start_row = c == 0 ? 0 : tiles.out_row;
-      const bool finishes = end == k && simple;
-      tiles.residual = finishes && e.residual ? t->residual[0] + t->residual_offset : nullptr;
-      tiles.bounds = finishes && clamps(e) ? bounds : nullptr;
+      if (finishes && end == k) finish_by_tiles(*t, bounds, &tiles);
       compute(&tiles);
     }
-    if (simple) {
+    if (finishes) {
       advance_panels(k, count, t);
       continue;
     }
@@ -188,6 +203,29 @@ inline void multiply_packed(int rows, int64_t k, int panels, const PackedRows& f
       }
     }
   }
+}
+
+// The product of a tile's rows with `panels` whole panels. Of rows that are ready there may be any number, as
+// long as 4 or 8 can be read.
+inline void multiply_packed(int rows, int64_t k, int panels, const PackedRows& from, Tile* t) {
+  const Epilogue& e = *t->epilogue;
+  t->columns = kPanelWidth;
+  if (k > kMostPackedDepth || !can_pack(rows) || !tiles_finish(e))
+    return multiply_packed_in_parts(rows, k, panels, from, t);
+  if (!from.ready) pack_rows(rows, *t, 0, k, from.k0);
+  const float bounds[2] = {e.alpha, e.beta};
+  PackedTiles tiles = tiles_of_panels(k, from);
+  tiles.b = t->b;
+  tiles.k = k;
+  tiles.count = panels;
+  tiles.start = t->start;
+  tiles.start_step = tiles.out_step = kPanelBytes;
+  tiles.start_row = 0;
+  tiles.out = t->out;
+  tiles.out_row = t->out_stride * static_cast<ptrdiff_t>(sizeof(float));
+  finish_by_tiles(*t, bounds, &tiles);
+  packed_function(rows, t->core)(&tiles);
+  advance_panels(k, panels, t);
 }
 #else
 constexpr bool kPacksRows = false;
