@@ -42,6 +42,15 @@ def inverted(
     return b.finish([b.add(ops.Binary("add"), [x, narrow]) if same else narrow])
 
 
+def started(
+    stride: int = 1, in_c: int = 3, channels: int = 24, kernel: int = 3, size: int = 29, **first: object
+) -> Graph:
+    b = NetBuilder("started")
+    x = b.act(b.conv(b.input("x", (2, size, 27, in_c)), channels, kernel, 2, **first), Function("relu6"))
+    middle = b.act(b.conv(x, channels, 3, stride, groups=channels), Function("leaky"))
+    return b.finish([b.act(b.conv(middle, 17, kernel=1))])
+
+
 def kinds(graph: Graph, target: str = "armv8") -> list[str]:
     return [step.kind for step in build_plan(graph, TARGETS[target]).steps if step.kind != "Copy"]
 
@@ -55,10 +64,15 @@ def test_two_in_a_step_agree_with_the_reference(stride: int, channels: int, filt
 
 
 @pytest.mark.parametrize(
-    ("stride", "in_c", "channels", "filters"), [(1, 8, 40, 8), (2, 8, 40, 8), (1, 7, 33, 12), (2, 3, 150, 5)]
+    ("stride", "in_c", "channels", "filters"), [(1, 8, 40, 8), (2, 8, 40, 8), (1, 7, 33, 12), (2, 6, 150, 5)]
 )
 def test_three_in_a_step_agree_with_the_reference(stride: int, in_c: int, channels: int, filters: int) -> None:
     agrees(run_passes(inverted(stride, in_c, channels, filters)), "PwDwPw")
+
+
+@pytest.mark.parametrize(("stride", "in_c", "channels", "kernel"), [(1, 3, 24, 3), (2, 3, 33, 3), (1, 1, 7, 5)])
+def test_the_first_three_in_a_step_agree_with_the_reference(stride: int, in_c: int, channels: int, kernel: int) -> None:
+    agrees(run_passes(started(stride, in_c, channels, kernel)), "FirstDwPw")
 
 
 def agrees(graph: Graph, kind: str) -> None:
@@ -92,6 +106,23 @@ def test_when_three_are_taken(target: str) -> None:
     assert kinds(run_passes(inverted(channels=512, filters=weights)), target)[-1:] == ["DwPw"]
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_when_the_first_three_are_taken(target: str) -> None:
+    assert kinds(run_passes(started()), target) == ["FirstDwPw"]
+    assert kinds(run_passes(started(in_c=5)), target) == ["Conv", "DwPw"]
+    ring = RING_MOST_BYTES // 4 // (4 * 14) + 1
+    assert kinds(run_passes(started(channels=ring)), target)[0] == "FirstConv"
+
+
+def test_the_planes_of_a_picture_are_read_as_they_lie() -> None:
+    b = NetBuilder("planes")
+    x = b.add(ops.Transpose((0, 2, 3, 1)), [b.input("x", (1, 3, 20, 26))])
+    middle = b.conv(b.act(b.conv(x, 16, 3, 2)), 16, 3, groups=16)
+    graph = run_passes(b.finish([b.conv(middle, 8, kernel=1)]))
+    assert [step.kind for step in build_plan(graph).steps] == ["FirstDwPw"]
+    agrees(graph, "FirstDwPw")
+
+
 def test_a_map_that_others_read_is_written() -> None:
     for also_output in (False, True):
         b = NetBuilder("shared")
@@ -108,3 +139,6 @@ def test_explain_names_the_step() -> None:
     lines = build_plan(run_passes(inverted(filters=9))).explain().splitlines()
     assert "(with the depthwise layer)" in lines[-3] and "(with the pointwise layer)" in lines[-2]
     assert "PwDwPw" in lines[-1]
+    lines = build_plan(run_passes(started())).explain().splitlines()
+    assert "(with the depthwise layer)" in lines[-3] and "(with the pointwise layer)" in lines[-2]
+    assert "FirstDwPw" in lines[-1]

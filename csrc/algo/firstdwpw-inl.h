@@ -1,5 +1,5 @@
-// The first layer of MobileNets with the depthwise and the pointwise convolution behind it, without the two maps between
-// them, of which the first is the largest of the network.
+// The first layer of MobileNets with the depthwise and the pointwise convolution behind it, without the two
+// maps between them, of which the first is the largest of the network.
 #ifndef EDGECNN_ALGO_FIRSTDWPW_INL_H_
 #define EDGECNN_ALGO_FIRSTDWPW_INL_H_
 
@@ -15,7 +15,9 @@ struct FirstRows {
   static constexpr int kItemBands = 4;
   static int height(const FirstDwPwParams& p) { return p.first_h; }
   static int width(const FirstDwPwParams& p) { return p.first_w; }
-  static int64_t weight_floats(const FirstDwPwParams& p) { return (taps(p) + 1) * round_up(p.channels, kLanes); }
+  static int64_t weight_floats(const FirstDwPwParams& p) {
+    return (taps(p) + 1) * round_up(p.channels, kLanes);
+  }
   static int64_t scratch_floats(const FirstDwPwParams& p) {
     return static_cast<int64_t>(FirstConvStep::scratch_bytes(convolution(p, p.channels)) / sizeof(float));
   }

@@ -14,9 +14,7 @@ struct ExpandedRows {
   static constexpr int kItemBands = 1;
   static int height(const PwDwPwParams& p) { return p.in_h; }
   static int width(const PwDwPwParams& p) { return p.in_w; }
-  static int64_t weight_floats(const PwDwPwParams& p) {
-    return (p.in_c + 1) * round_up(p.channels, kLanes);
-  }
+  static int64_t weight_floats(const PwDwPwParams& p) { return (p.in_c + 1) * round_up(p.channels, kLanes); }
   static int64_t scratch_floats(const PwDwPwParams& p) { return packed_floats(p.in_c, p.channels); }
 
   ExpandedRows(const PwDwPwParams& params, const StepArgs& args, float* scratch, int to_stride)

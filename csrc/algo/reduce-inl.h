@@ -94,12 +94,13 @@ struct ReduceStep {
       columns<R>(p.n, p.inner, x + outer * p.n * p.inner + first, count, totals);
       float* to = y + outer * p.inner + first;
       for (int64_t c = 0; c < count; c += kLanes)
-        store_partial(to + c, finish(load(totals + c)), static_cast<int>(smaller<int64_t>(kLanes, count - c)));
+        store_partial(to + c, finish(load(totals + c)),
+                      static_cast<int>(smaller<int64_t>(kLanes, count - c)));
     }
   }
 
-  // `count` columns over n rows `stride` apart. Row by row, so that caches foresee what comes: the sums are in
-  // memory.
+  // `count` columns over n rows `stride` apart. Row by row, so that caches foresee what comes: the sums are
+  // in memory.
   template <class R>
   static __attribute__((noinline)) void columns(int64_t n, int64_t stride, const float* x, int64_t count,
                                                 float* totals) {

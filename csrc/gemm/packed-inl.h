@@ -155,7 +155,7 @@ inline void finish_by_tiles(const Tile& t, const float* bounds, PackedTiles* til
 
 // The product in cuts of k, or with more behind it than tiles can do: that finds the sums in a buffer.
 __attribute__((noinline)) inline void multiply_packed_in_parts(int rows, int64_t k, int panels,
-                                                              const PackedRows& from, Tile* t) {
+                                                               const PackedRows& from, Tile* t) {
   const Epilogue& e = *t->epilogue;
   const float bounds[2] = {e.alpha, e.beta};
   const int computed = rows > 4 ? 8 : 4;

@@ -284,8 +284,8 @@ const char* check(const FirstDwPwParams& p, const OperandSizes& sizes) {
   EC_REQUIRE_OK(check_depthwise_pointwise(p, p.first_h, p.first_w, sizes));
   const int64_t width = whole_vectors(p.channels, sizes), taps = product(p.kernel_h, p.kernel_w, p.in_c);
   EC_REQUIRE(fits(product(taps + 1 + 9 + 1, width), 4, sizes.input_bytes[1]), kWeightsShort);
-  // Scratch holds rows of the padded input and of the convolution.
-  EC_REQUIRE(p.first_w <= (1 << 14) && product(p.first_w, p.channels) <= (1 << 20), kTooLarge);
+  // Scratch holds rows of the padded input, and of the convolution some lines apart.
+  EC_REQUIRE(product(p.first_w, p.channels + 32) <= (1 << 17), kTooLarge);
   return check_pixels(product(p.batch, p.in_h, p.in_w), p.in_c, p.planar != 0 ? p.in_c : p.in_stride,
                       sizes.input_bytes[0], kInputShort);
 }

@@ -402,6 +402,17 @@ std::vector<Value> windows_of(const FirstConvParams& q, const std::vector<Value>
   return out;
 }
 
+// The input of a convolution as NCHW.
+std::vector<float> planes(const ConvParams& p, const std::vector<float>& x) {
+  const int pixels = p.in_h * p.in_w;
+  std::vector<float> result(static_cast<size_t>(p.batch) * pixels * p.in_c);
+  for (size_t i = 0; i < result.size(); ++i) {
+    const size_t n = i / (pixels * p.in_c), c = i / pixels % p.in_c;
+    result[i] = x[(n * pixels + i % pixels) * p.in_stride + c];
+  }
+  return result;
+}
+
 int test_first(const Target& t) {
   int count = 0;
   while (count < 250) {
@@ -466,15 +477,7 @@ int test_first(const Target& t) {
     q.beta = p.beta;
     const int64_t k = int64_t{p.kernel_h} * p.kernel_w * p.in_c;
     const ConvData data(p, k);
-    std::vector<float> x = data.x;
-    if (q.planar) {
-      const int pixels = p.in_h * p.in_w;
-      x.resize(static_cast<size_t>(p.batch) * pixels * p.in_c);
-      for (size_t i = 0; i < x.size(); ++i) {
-        const size_t n = i / (pixels * p.in_c), c = i / pixels % p.in_c;
-        x[i] = data.x[(n * pixels + i % pixels) * p.in_stride + c];
-      }
-    }
+    const std::vector<float> x = q.planar ? planes(p, data.x) : data.x;
     Case c{kernel_of(t, StepKind::kFirstConv),         &q,      {},
            int64_t{q.batch} * q.pooled_h * q.pooled_w, q.out_c, q.out_stride};
     std::vector<float> panels = pack_panels(data.w, 1, k, p.out_c, t.lanes, t.nr);
@@ -584,22 +587,40 @@ std::vector<float> rounded(const std::vector<Value>& values) {
 }
 
 std::vector<float> panels_and_bias(const Target& t, const ConvParams& q, const ConvData& data) {
-  return joined(pack_panels(data.w, 1, q.in_c, q.out_c, t.lanes, t.nr),
+  const int64_t k = int64_t{q.kernel_h} * q.kernel_w * q.in_c;
+  return joined(pack_panels(data.w, 1, k, q.out_c, t.lanes, t.nr),
                 pack_panels(data.b, 1, 1, q.out_c, t.lanes, t.nr));
 }
 
-// DwPw, or where `expands` PwDwPw.
-int test_depthwise_pointwise(const Target& t, bool expands) {
+// A first layer with h x w results.
+bool choose_first(int batch, int h, int w, int channels, ConvParams* e) {
+  *e = pointwise(batch, h, w, pick(1, 4), channels);
+  e->kernel_h = pick(0, 1) ? 3 : pick(1, 7);
+  e->kernel_w = pick(0, 2) ? e->kernel_h : pick(1, 7);
+  e->stride_h = pick(1, 4);
+  e->stride_w = pick(0, 2) ? e->stride_h : pick(1, 4);
+  e->pad_top = pick(0, e->kernel_h - 1);
+  e->pad_left = pick(0, e->kernel_w - 1);
+  e->in_h = (h - 1) * e->stride_h + e->kernel_h - e->pad_top - pick(0, e->kernel_h - 1);
+  e->in_w = (w - 1) * e->stride_w + e->kernel_w - e->pad_left - pick(0, e->kernel_w - 1);
+  return e->in_h > 0 && e->in_w > 0;
+}
+
+// DwPw, or with what makes its input: PwDwPw, FirstDwPw.
+int test_depthwise_pointwise(const Target& t, StepKind kind) {
+  const bool expands = kind == StepKind::kPwDwPw, alone = kind == StepKind::kDwPw;
   int count = 0;
   while (count < 150) {
     DwConvParams d{};
     // Some have several blocks in a row.
     if (!choose_band(&d, 9, count % 3 == 0 ? 80 : 12)) continue;
     d.channels = count % 12 == 0 ? pick(130, 200) : awkward_channels(t);
-    d.in_stride = d.channels + (!expands && pick(0, 1) ? pick(1, 5) : 0);
+    d.in_stride = d.channels + (alone && pick(0, 1) ? pick(1, 5) : 0);
     d.out_stride = d.channels;
     choose_activation(&d.act, &d.alpha, &d.beta);
     ConvParams e = pointwise(d.batch, d.in_h, d.in_w, awkward_channels(t), d.channels);
+    if (!alone && !expands && !choose_first(d.batch, d.in_h, d.in_w, d.channels, &e)) continue;
+    e.out_stride = e.out_c;
     e.in_stride = e.in_c + (pick(0, 1) ? pick(1, 5) : 0);
     ConvParams q = pointwise(d.batch, d.out_h, d.out_w, d.channels, awkward_channels(t));
     q.in_stride = d.channels;
@@ -607,13 +628,14 @@ int test_depthwise_pointwise(const Target& t, bool expands) {
     q.residual = pick(0, 1) ? pick(1, 2) : 0;
     q.residual_stride = q.out_c + pick(0, 3);
     const ConvParams g = grouped(d);
-    const ConvData zeroth(e, e.in_c), first(g, 9), second(q, q.in_c);
+    const ConvData zeroth(e, int64_t{e.kernel_h} * e.kernel_w * e.in_c), first(g, 9), second(q, q.in_c);
     const std::vector<float> x =
-        expands ? rounded(conv(e, zeroth.x.data(), zeroth.w.data(), zeroth.b.data(), nullptr)) : first.x;
+        alone ? first.x : rounded(conv(e, zeroth.x.data(), zeroth.w.data(), zeroth.b.data(), nullptr));
     const std::vector<float> between = rounded(conv(g, x.data(), first.w.data(), first.b.data(), nullptr));
     std::vector<float> weights =
         joined(pack_taps(first.w, d.channels, t.lanes), pad_rows(first.b, d.channels, t.lanes));
-    if (expands) weights = joined(panels_and_bias(t, e, zeroth), weights);
+    if (!alone) weights = joined(panels_and_bias(t, e, zeroth), weights);
+    const int planar = expands || alone ? 0 : pick(0, 1);
     const DwPwParams p{d.batch, d.in_h,  d.in_w,       d.channels, d.in_stride,       d.out_h,
                        d.out_w, q.out_c, q.out_stride, d.stride_h, d.pad_top,         d.pad_left,
                        d.act,   d.alpha, d.beta,       q.residual, q.residual_stride, q.act,
@@ -622,18 +644,25 @@ int test_depthwise_pointwise(const Target& t, bool expands) {
         d.batch, d.in_h,       d.in_w,     e.in_c,     e.in_stride,       d.channels, d.out_h, d.out_w,
         q.out_c, q.out_stride, d.stride_h, d.pad_top,  d.pad_left,        e.act,      e.alpha, e.beta,
         d.act,   d.alpha,      d.beta,     q.residual, q.residual_stride, q.act,      q.alpha, q.beta};
-    Case c{kernel_of(t, expands ? StepKind::kPwDwPw : StepKind::kDwPw),
-           expands ? static_cast<const void*>(&wide) : &p,
-           {},
-           int64_t{q.batch} * q.out_h * q.out_w,
-           q.out_c,
-           q.out_stride};
-    c.inputs = {expands ? zeroth.x : first.x, weights, panels_and_bias(t, q, second)};
+    const FirstDwPwParams whole{d.batch,    e.in_h,       e.in_w,     e.in_c,     e.in_stride,
+                                planar,     d.in_h,       d.in_w,     d.channels, e.kernel_h,
+                                e.kernel_w, e.stride_h,   e.stride_w, e.pad_top,  e.pad_left,
+                                e.act,      e.alpha,      e.beta,     d.out_h,    d.out_w,
+                                q.out_c,    q.out_stride, d.stride_h, d.pad_top,  d.pad_left,
+                                d.act,      d.alpha,      d.beta,     q.residual, q.residual_stride,
+                                q.act,      q.alpha,      q.beta};
+    const void* const params = alone     ? static_cast<const void*>(&p)
+                               : expands ? static_cast<const void*>(&wide)
+                                         : &whole;
+    Case c{kernel_of(t, kind), params, {}, int64_t{q.batch} * q.out_h * q.out_w, q.out_c, q.out_stride};
+    c.inputs = {alone    ? first.x
+                : planar ? planes(e, zeroth.x)
+                         : zeroth.x,
+                weights, panels_and_bias(t, q, second)};
     if (q.residual) c.inputs.push_back(second.r);
     // The sums of the layers before may be much smaller than their terms.
     check(c, conv(q, between.data(), second.w.data(), second.b.data(), second.r.data()),
-          q.in_c + (expands ? 400 : 200),
-          describe(t, expands ? "PwDwPw" : "DwPw", count) + describe(g) + describe(q));
+          q.in_c + (alone ? 200 : 400), describe(t, c.kernel->name, count) + describe(g) + describe(q));
     ++count;
   }
   return count;
@@ -722,11 +751,13 @@ int test_all(int argc, char** argv) {
     const int convs = test_convs(t), depthwise = test_depthwise(t), transposed = test_transposed(t);
     const int products = test_matmul(t), winograd = test_winograd(t), first = test_first(t);
     const int strassen = test_strassen(t);
-    const int fused = test_depthwise_pointwise(t, false), inverted = test_depthwise_pointwise(t, true);
+    const int fused = test_depthwise_pointwise(t, StepKind::kDwPw);
+    const int inverted = test_depthwise_pointwise(t, StepKind::kPwDwPw);
+    const int started = test_depthwise_pointwise(t, StepKind::kFirstDwPw);
     std::printf(
         "%-12s %d Conv, %d DwConv, %d ConvTranspose, %d MatMul, %d Winograd, %d Strassen, %d FirstConv, "
-        "%d DwPw, %d PwDwPw cases\n",
-        t.name, convs, depthwise, transposed, products, winograd, strassen, first, fused, inverted);
+        "%d DwPw, %d PwDwPw, %d FirstDwPw cases\n",
+        t.name, convs, depthwise, transposed, products, winograd, strassen, first, fused, inverted, started);
     ++tested;
   }
   std::printf("%d targets tested, %d failures\n", tested, failures);

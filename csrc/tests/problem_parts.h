@@ -128,6 +128,7 @@ Problem first_winograd(Random& random, int lanes);
 Problem dwconv(Random& random, int lanes);
 Problem dwpw(Random& random, int lanes);
 Problem pwdwpw(Random& random, int lanes);
+Problem firstdwpw(Random& random, int lanes);
 Problem conv_transpose(Random& random, int lanes);
 Problem matmul(Random& random, int lanes);
 Problem winograd(Random& random, int lanes);

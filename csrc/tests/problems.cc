@@ -20,6 +20,7 @@ const std::vector<ProblemKind>& unanswered_problems() {
                                                  {"DwConv", dwconv},
                                                  {"DwPw", dwpw},
                                                  {"PwDwPw", pwdwpw},
+                                                 {"FirstDwPw", firstdwpw},
                                                  {"ConvTranspose", conv_transpose},
                                                  {"MatMul", matmul},
                                                  {"Winograd", winograd},

@@ -218,12 +218,12 @@ Problem dwconv(Random& random, int lanes) {
   return result;
 }
 
-// What DwPw and PwDwPw have in common.
+// What DwPw has in common with those that make its input of `in_h` x `in_w`, too.
 template <typename P>
-void random_depthwise_pointwise(Random& random, int lanes, P* p) {
+void random_depthwise_pointwise(Random& random, int lanes, P* p, int32_t* in_h, int32_t* in_w) {
   p->batch = pick(random, 1, 2);
-  p->in_h = pick(random, 1, 9);
-  p->in_w = pick(random, 2, 60);
+  *in_h = pick(random, 1, 9);
+  *in_w = pick(random, 2, 60);
   p->channels = pick(random, 0, 4) == 0 ? 150 : size(random, lanes);
   p->out_c = size(random, lanes);
   p->out_stride = stride_for(random, p->out_c);
@@ -231,7 +231,7 @@ void random_depthwise_pointwise(Random& random, int lanes, P* p) {
   p->pad_top = pick(random, 0, 3);
   p->pad_left = pick(random, 0, 3 - p->stride);
   p->out_h = pick(random, 1, 9);
-  p->out_w = pick(random, 1, (p->in_w + p->pad_left - 1) / p->stride + 1);
+  p->out_w = pick(random, 1, (*in_w + p->pad_left - 1) / p->stride + 1);
   p->dw_act = pick(random, 0, kUnaryKinds - 1);
   p->act = pick(random, 0, kUnaryKinds - 1);
   p->dw_alpha = p->alpha = 0.1f;
@@ -256,7 +256,7 @@ Problem depthwise_pointwise(Random& random, int lanes, StepKind kind, const P& p
 
 Problem dwpw(Random& random, int lanes) {
   DwPwParams p = {};
-  random_depthwise_pointwise(random, lanes, &p);
+  random_depthwise_pointwise(random, lanes, &p, &p.in_h, &p.in_w);
   p.in_stride = stride_for(random, p.channels);
   return depthwise_pointwise(random, lanes, StepKind::kDwPw, p,
                              {floats(random, extent(p.batch * p.in_h * p.in_w, p.channels, p.in_stride)),
@@ -265,7 +265,7 @@ Problem dwpw(Random& random, int lanes) {
 
 Problem pwdwpw(Random& random, int lanes) {
   PwDwPwParams p = {};
-  random_depthwise_pointwise(random, lanes, &p);
+  random_depthwise_pointwise(random, lanes, &p, &p.in_h, &p.in_w);
   p.in_c = size(random, lanes);
   p.in_stride = stride_for(random, p.in_c);
   p.pw_act = pick(random, 0, kUnaryKinds - 1);
@@ -274,6 +274,29 @@ Problem pwdwpw(Random& random, int lanes) {
   return depthwise_pointwise(random, lanes, StepKind::kPwDwPw, p,
                              {floats(random, extent(p.batch * p.in_h * p.in_w, p.in_c, p.in_stride)),
                               floats(random, (p.in_c + 1 + 9 + 1) * whole_vectors(p.channels, lanes))});
+}
+
+Problem firstdwpw(Random& random, int lanes) {
+  FirstDwPwParams p = {};
+  random_depthwise_pointwise(random, lanes, &p, &p.first_h, &p.first_w);
+  p.in_h = pick(random, 1, 20);
+  p.in_w = pick(random, 1, 20);
+  p.in_c = pick(random, 1, 4);
+  p.planar = pick(random, 0, 1);
+  p.in_stride = p.planar ? p.in_c : stride_for(random, p.in_c);
+  p.kernel_h = pick(random, 1, 5);
+  p.kernel_w = pick(random, 1, 5);
+  p.stride_h = pick(random, 1, 4);
+  p.stride_w = pick(random, 1, 4);
+  p.first_pad_top = pick(random, 0, 5);
+  p.first_pad_left = pick(random, 0, 30);
+  p.first_act = pick(random, 0, kUnaryKinds - 1);
+  p.first_alpha = 0.1f;
+  p.first_beta = 1;
+  const int64_t taps = p.kernel_h * p.kernel_w * p.in_c;
+  return depthwise_pointwise(random, lanes, StepKind::kFirstDwPw, p,
+                             {floats(random, extent(p.batch * p.in_h * p.in_w, p.in_c, p.in_stride)),
+                              floats(random, (taps + 1 + 9 + 1) * whole_vectors(p.channels, lanes))});
 }
 
 Problem conv_transpose(Random& random, int lanes) {
