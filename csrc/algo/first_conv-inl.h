@@ -19,7 +19,8 @@
 //
 // Each sum is one chain of fma from the bias on, over the taps in ascending order, whatever the tiles, so
 // results do not depend on the number of threads. A row that tiles do not divide ends with one that
-// overlaps the one before it.
+// overlaps the one before it. Cores with NEON that reorder go through rows in assembly, where the end of a
+// tile meets the start of the next one (algo/first_conv_neon.S).
 #ifndef EDGECNN_ALGO_FIRST_CONV_INL_H_
 #define EDGECNN_ALGO_FIRST_CONV_INL_H_
 
@@ -33,9 +34,14 @@
 namespace edgecnn {
 namespace EC_ISA {
 
+#ifdef EC_HAS_FMA_LANE
+extern "C" void edgecnn_first_conv_row(const void* row);
+#endif
+
 struct FirstConvStep {
 #ifdef EC_HAS_FMA_LANE
   static constexpr int kWide = 12, kNarrow = 8;  // pixels of a tile
+  static constexpr int kRowTile = 8;             // of one in algo/first_conv_neon.S
 #else
   static constexpr int kWide = kTileRows, kNarrow = kTileRows == 12 ? 8 : 4;
 #endif
@@ -246,16 +252,29 @@ struct FirstConvStep {
     Vec sums[P * NV];
     convolve<P, NV>(t, t.strip, sums);
     activate(sums, *t.activation, t.aside);
-    if (t.pixels >= P) {
+    put<P, NV>(t, sums, t.aside);
+  }
+
+  // A tile's results. What is not whole goes by way of `aside`, unless stores of part of a vector are cheap:
+  // sums indexed by a variable would all be kept in memory.
+  template <int P, int NV>
+  static EC_INLINE void put(const Tile& t, const Vec (&v)[P * NV], float* aside) {
+    constexpr bool kMaskedStores = kLanes > 4;
+    float* out = t.out;
+    const int64_t stride = t.out_stride;
+    const int columns = t.columns;
+    if (t.pixels >= P && columns == NV * kLanes) {
 #pragma GCC unroll 12
-      for (int i = 0; i < P; ++i) store_columns<NV>(t.out + i * t.out_stride, sums + i * NV, t.columns);
-      return;
-    }
-    // `aside`, so that sums are not indexed by a variable, which would keep them in memory.
+      for (int i = 0; i < P; ++i, out += stride) store_columns<NV>(out, v + i * NV, NV * kLanes);
+    } else if (t.pixels >= P && kMaskedStores) {
+#pragma GCC unroll 12
+      for (int i = 0; i < P; ++i, out += stride) store_columns<NV>(out, v + i * NV, columns);
+    } else {
 #pragma GCC unroll 24
-    for (int i = 0; i < P * NV; ++i) store(t.aside + i * kLanes, sums[i]);
-    for (int i = 0; i < t.pixels; ++i)
-      copy_floats(t.out + i * t.out_stride, t.aside + i * NV * kLanes, t.columns);
+      for (int i = 0; i < P * NV; ++i) store(aside + i * kLanes, v[i]);
+      const int pixels = smaller(t.pixels, P);
+      for (int i = 0; i < pixels; ++i, out += stride) copy_floats(out, aside + i * NV * kLanes, columns);
+    }
   }
 
   // The maximum of neighbouring pixels.
@@ -283,16 +302,55 @@ struct FirstConvStep {
 #pragma GCC unroll 12
     for (int i = 0; i < kBest; ++i) best[i] = max_nan(load(top + i * kLanes), best[i]);
     activate(best, *t.activation, t.aside);
-    if (t.pixels >= P / 2) {
-#pragma GCC unroll 12
-      for (int i = 0; i < P / 2; ++i) store_columns<NV>(t.out + i * t.out_stride, best + i * NV, t.columns);
-      return;
-    }
-#pragma GCC unroll 12
-    for (int i = 0; i < kBest; ++i) store(top + i * kLanes, best[i]);
-    for (int i = 0; i < t.pixels; ++i)
-      copy_floats(t.out + i * t.out_stride, top + i * NV * kLanes, t.columns);
+    put<P / 2, NV>(t, best, top);
   }
+
+#ifdef EC_HAS_FMA_LANE
+  // Whole tiles of a row by 8 channels, one behind the other, see algo/first_conv_neon.S.
+  struct RowTiles {
+    const float *strip,
+        *last_strip;  // of the first tile and of the last one, which may overlap the one before
+    float *out, *last_out;
+    int64_t tiles;
+    int64_t out_step;  // bytes from pixel to pixel
+    const int32_t* offsets;
+    int64_t taps;
+    const float* weights;
+    const float* bias;
+    float low, high;
+    int64_t bounds;  // how many of them matter, from `low` on
+  };
+  static_assert(offsetof(RowTiles, strip) == 0 && offsetof(RowTiles, last_strip) == 8 &&
+                    offsetof(RowTiles, out) == 16 && offsetof(RowTiles, last_out) == 24 &&
+                    offsetof(RowTiles, tiles) == 32 && offsetof(RowTiles, out_step) == 40 &&
+                    offsetof(RowTiles, offsets) == 48 && offsetof(RowTiles, taps) == 56 &&
+                    offsetof(RowTiles, weights) == 64 && offsetof(RowTiles, bias) == 72 &&
+                    offsetof(RowTiles, low) == 80 && offsetof(RowTiles, bounds) == 88,
+                "first_conv_neon.S");
+
+  // Whether it could: a row from tile `t` on, `width` pixels.
+  static bool row_tiles(const Tile& t, int64_t width) {
+    const ActMode mode = t.activation->mode;
+    if (t.in_order || t.columns != 2 * kLanes || width < kRowTile || t.taps < 2 || mode > ActMode::kClamp)
+      return false;
+    RowTiles row;
+    row.tiles = ceil_div(width, kRowTile);
+    row.strip = t.strip;
+    row.out = t.out;
+    row.last_strip = t.strip + width - kRowTile;
+    row.last_out = t.out + (width - kRowTile) * t.out_stride;
+    row.out_step = t.out_stride * static_cast<int64_t>(sizeof(float));
+    row.offsets = t.offsets;
+    row.taps = t.taps;
+    row.weights = t.weights;
+    row.bias = t.bias;
+    row.low = t.activation->plain_alpha;
+    row.high = t.activation->plain_beta;
+    row.bounds = mode == ActMode::kNone ? 0 : mode == ActMode::kFloor ? 1 : 2;
+    edgecnn_first_conv_row(&row);
+    return true;
+  }
+#endif
 
   using TileFunction = void (*)(const Tile&);
   template <int P>
@@ -427,6 +485,11 @@ struct FirstConvStep {
       t.out_stride = stride;
       t.columns = static_cast<int>(smaller<int64_t>(panel.vecs * kLanes, channels - panel.first_column));
       if (shape.pool != Pool::kWindows) to += panel.first_column;
+#ifdef EC_HAS_FMA_LANE
+      t.strip = strip;
+      t.out = to;
+      if (shape.pool != Pool::kPairs && row_tiles(t, shape.width)) return;
+#endif
       const TileFunction wide = tile_function<kWide>(shape.pool, panel.vecs);
       const TileFunction narrow = tile_function<kNarrow>(shape.pool, panel.vecs);
       for (int64_t k = 0, at = 0; k < cut.wide + cut.narrow; ++k) {
