@@ -530,6 +530,29 @@ struct FirstConvStep {
       }
     }
 
+    // The maxima of NV vectors of column x.
+    template <int NV, int kRows>
+    static EC_INLINE void column_maxima(const float* const* rows, int64_t count, int64_t x, Vec (&v)[NV]) {
+      if constexpr (kRows == 0) {
+        for (int j = 0; j < NV; ++j) v[j] = broadcast(-__builtin_inff());
+      }
+#pragma GCC unroll 3
+      for (int64_t i = 0; i < count; ++i) {
+#pragma GCC unroll 2
+        for (int j = 0; j < NV; ++j) {
+          const Vec cell = load(rows[i] + x * kPanelWidth + j * kLanes);
+          v[j] = kRows > 0 && i == 0 ? cell : max_nan(v[j], cell);
+        }
+      }
+    }
+
+    // Pixels of the output from px on whose windows, of three columns at stride 2, lie wholly inside.
+    int64_t inside_from(int64_t px) const {
+      const int64_t left = px * p.pool_stride_w - p.pool_pad_left;
+      if (p.pool_kernel_w != 3 || p.pool_stride_w != 2 || left < 0) return 0;
+      return smaller((p.out_w - 1 - left) / 2, p.pooled_w - px);
+    }
+
     // The maxima over windows of rows [first, last) of a panel's ring: kRows of them, where that is not 0.
     // Neighbouring windows often share a column, whose maximum is kept.
     template <int NV, int kRows>
@@ -537,30 +560,58 @@ struct FirstConvStep {
       const float* rows[kRows > 0 ? kRows : kMostPoolRows];
       const int64_t count = kRows > 0 ? kRows : last - first;
       for (int64_t i = 0; i < count; ++i) rows[i] = ring_row(index, first + i);
+      const int columns = panel.columns;
+      const int64_t step = p.out_stride;
       Vec held[NV] = {};
       int64_t held_at = -1;
-      for (int64_t px = 0; px < p.pooled_w; ++px, to += p.out_stride) {
+      for (int64_t px = 0; px < p.pooled_w; ++px, to += step) {
         const int64_t left = px * p.pool_stride_w - p.pool_pad_left;
-        const TapRange columns(left, p.pool_kernel_w, 1, 0, p.out_w);
+        if constexpr (kRows > 0) {
+          const int64_t inside = of_maxima.mode <= ActMode::kClamp ? inside_from(px) : 0;
+          if (inside > 1 && columns == NV * kLanes) {
+            threes<NV, kRows>(rows, left, inside, to);
+            px += inside - 1;
+            to += (inside - 1) * step;
+            continue;
+          }
+        }
+        const TapRange taps(left, p.pool_kernel_w, 1, 0, p.out_w);
         Vec best[NV];
         for (int v = 0; v < NV; ++v) best[v] = broadcast(-__builtin_inff());
-        for (int64_t x = left + columns.first; x < left + columns.last; ++x) {
+        for (int64_t x = left + taps.first; x < left + taps.last; ++x) {
           if (x != held_at) {
-            for (int v = 0; v < NV; ++v) held[v] = broadcast(-__builtin_inff());
-#pragma GCC unroll 3
-            for (int64_t i = 0; i < count; ++i) {
-#pragma GCC unroll 2
-              for (int v = 0; v < NV; ++v) {
-                const Vec cell = load(rows[i] + x * kPanelWidth + v * kLanes);
-                held[v] = kRows > 0 && i == 0 ? cell : max_nan(held[v], cell);
-              }
-            }
+            column_maxima<NV, kRows>(rows, count, x, held);
             held_at = x;
           }
           for (int v = 0; v < NV; ++v) best[v] = max_nan(best[v], held[v]);
         }
         activate(best, of_maxima, scratch.tile);
-        store_columns<NV>(to, best, panel.columns);
+        store_columns<NV>(to, best, columns);
+      }
+    }
+
+    // Those of `inside_from`: `count` windows from column x on.
+    template <int NV, int kRows>
+    EC_INLINE void threes(const float* const* rows, int64_t x, int64_t count, float* to) const {
+      const float* at[kRows];
+      for (int i = 0; i < kRows; ++i) at[i] = rows[i] + x * kPanelWidth;
+      const int64_t step = p.out_stride;
+      const ActMode mode = of_maxima.mode;
+      const Vec low = mode == ActMode::kNone ? broadcast(-__builtin_inff()) : of_maxima.alpha;
+      const Vec high = mode == ActMode::kClamp ? of_maxima.beta : broadcast(__builtin_inff());
+      Vec left[NV], middle[NV], right[NV];
+      column_maxima<NV, kRows>(at, kRows, 0, left);
+#pragma GCC unroll 1
+      for (; count > 0; --count, to += step) {
+        column_maxima<NV, kRows>(at, kRows, 1, middle);
+        column_maxima<NV, kRows>(at, kRows, 2, right);
+#pragma GCC unroll 3
+        for (int i = 0; i < kRows; ++i) at[i] += 2 * kPanelWidth;
+#pragma GCC unroll 2
+        for (int v = 0; v < NV; ++v) {
+          store(to + v * kLanes, clamp(max_nan(max_nan(left[v], middle[v]), right[v]), low, high));
+          left[v] = right[v];
+        }
       }
     }
   };
