@@ -521,12 +521,8 @@ struct FirstConvStep {
           fill_floats(strip, shape.row, 0.0f);
           continue;
         }
-        float* padded = p.stride_w == 1 ? strip : scratch.padded;
-        pad_row(p, in, n, top + i, shape.channel, padded);
-        if (p.stride_w == 1) continue;
-        for (int c = 0; c < p.in_c; ++c) {
-          deal(p.stride_w, padded + c * shape.channel, shape.phase, strip + c * shape.channel, shape.phase);
-        }
+        cut_row(p, in, n, top + i, shape.phase, shape.width + (p.kernel_w - 1) / p.stride_w, scratch.padded,
+                strip);
       }
     }
 

@@ -14,18 +14,21 @@ namespace EC_ISA {
 template <int N>
 __attribute__((noinline)) void deal(const float* __restrict x, int64_t n, float* __restrict a,
                                     float* __restrict b, float* __restrict c, float* __restrict d) {
-  int64_t i = 0;
 #ifdef EC_HAS_LOAD_DEALT
-  for (; i + kLanes <= n; i += kLanes) {
-    Vec v[N];
-    load_dealt(x + i * N, v);
-    store(a + i, v[0]);
-    if constexpr (N > 1) store(b + i, v[1]);
-    if constexpr (N > 2) store(c + i, v[2]);
-    if constexpr (N > 3) store(d + i, v[3]);
+  if (n >= kLanes) {
+    for (int64_t next = 0; next < n; next += kLanes) {
+      const int64_t i = smaller(next, n - kLanes);
+      Vec v[N];
+      load_dealt(x + i * N, v);
+      store(a + i, v[0]);
+      if constexpr (N > 1) store(b + i, v[1]);
+      if constexpr (N > 2) store(c + i, v[2]);
+      if constexpr (N > 3) store(d + i, v[3]);
+    }
+    return;
   }
 #endif
-  for (; i < n; ++i) {
+  for (int64_t i = 0; i < n; ++i) {
     a[i] = x[i * N];
     if constexpr (N > 1) b[i] = x[i * N + 1];
     if constexpr (N > 2) c[i] = x[i * N + 2];
@@ -66,6 +69,36 @@ void pad_row(const Params& p, const float* in, int64_t n, int64_t y, int64_t cha
   if (p.in_stride == p.in_c) return deal(p.in_c, x, count, to + left, channel);
   for (int64_t i = 0; i < count; ++i) {
     for (int c = 0; c < p.in_c; ++c) to[c * channel + left + i] = x[i * p.in_stride + c];
+  }
+}
+
+// The same, cut by the stride: of each channel strip by strip, `phase` floats each, of which `used`
+// matter. `padded` has room for a row.
+template <class Params>
+void cut_row(const Params& p, const float* in, int64_t n, int64_t y, int64_t phase, int64_t used,
+             float* padded, float* to) {
+  const int64_t stride = p.stride_w, channel = phase * stride;
+  if (stride == 1) return pad_row(p, in, n, y, channel, to);
+  if (!p.planar) {
+    pad_row(p, in, n, y, channel, padded);
+    for (int c = 0; c < p.in_c; ++c) deal(p.stride_w, padded + c * channel, phase, to + c * channel, phase);
+    return;
+  }
+  // Floats [first, last) of all strips lie inside the picture.
+  const int64_t left = p.pad_left, width = p.in_w;
+  const int64_t first = smaller(used, ceil_div(left, stride));
+  const int64_t last = larger(first, smaller(used, (left + width) / stride));
+  for (int c = 0; c < p.in_c; ++c, to += channel) {
+    const float* x = in + ((n * p.in_c + c) * p.in_h + y) * width;
+    deal(p.stride_w, x + first * stride - left, last - first, to + first, phase);
+    for (int64_t i = first > 0 ? 0 : last; i < used; i = i + 1 == first ? last : i + 1) {
+      for (int64_t r = 0; r < stride; ++r) {
+        const int64_t at = i * stride + r - left;
+        float v = 0.0f;
+        if (static_cast<uint64_t>(at) < static_cast<uint64_t>(width)) v = x[at];
+        to[r * phase + i] = v;
+      }
+    }
   }
 }
 
