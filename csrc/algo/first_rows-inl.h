@@ -14,21 +14,23 @@ namespace EC_ISA {
 template <int N>
 __attribute__((noinline)) void deal(const float* __restrict x, int64_t n, float* __restrict a,
                                     float* __restrict b, float* __restrict c, float* __restrict d) {
+  int64_t i = 0;
 #ifdef EC_HAS_LOAD_DEALT
-  if (n >= kLanes) {
-    for (int64_t next = 0; next < n; next += kLanes) {
-      const int64_t i = smaller(next, n - kLanes);
-      Vec v[N];
-      load_dealt(x + i * N, v);
-      store(a + i, v[0]);
-      if constexpr (N > 1) store(b + i, v[1]);
-      if constexpr (N > 2) store(c + i, v[2]);
-      if constexpr (N > 3) store(d + i, v[3]);
-    }
+  const auto deal_vectors = [&](int64_t at) {
+    Vec v[N];
+    load_dealt(x + at * N, v);
+    store(a + at, v[0]);
+    if constexpr (N > 1) store(b + at, v[1]);
+    if constexpr (N > 2) store(c + at, v[2]);
+    if constexpr (N > 3) store(d + at, v[3]);
+  };
+  for (; i + kLanes <= n; i += kLanes) deal_vectors(i);
+  if (i > 0) {
+    if (i < n) deal_vectors(n - kLanes);
     return;
   }
 #endif
-  for (int64_t i = 0; i < n; ++i) {
+  for (; i < n; ++i) {
     a[i] = x[i * N];
     if constexpr (N > 1) b[i] = x[i * N + 1];
     if constexpr (N > 2) c[i] = x[i * N + 2];
