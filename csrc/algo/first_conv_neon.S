@@ -142,6 +142,13 @@
   br x15
 .endm
 
+// The place of entry, if the number is at least so large.
+.macro enter_at label, place, number, least
+  adr x11, \label
+  cmp \number, #\least
+  csel \place, x11, \place, hs
+.endm
+
   .text
   .globl edgecnn_first_conv_row
   .hidden edgecnn_first_conv_row
@@ -176,12 +183,14 @@ edgecnn_first_conv_row:
   lsr x22, x22, #2
   neg x9, x9
   and x9, x9, #3
-  adr x15, 4f
-  ldrsw x10, [x15, x9, lsl #2]
-  add x15, x15, x10
-  adr x10, 5f
-  ldrsw x14, [x10, x14, lsl #2]
-  add x14, x14, x10
+  adr x15, 0f
+  enter_at 1f, x15, x9, 1
+  enter_at 2f, x15, x9, 2
+  enter_at 3f, x15, x9, 3
+  adr x10, 6f
+  enter_at 7f, x10, x14, 1
+  enter_at 8f, x10, x14, 2
+  mov x14, x10
   add x1, x0, #32
   cmp x19, #2
   csel x1, x1, x20, hi
@@ -222,10 +231,6 @@ edgecnn_first_conv_row:
   ldp d10, d11, [sp, #16]
   ldp d8, d9, [sp], #96
   ret
-4:
-  .word 0b - 4b, 1b - 4b, 2b - 4b, 3b - 4b
-5:
-  .word 6b - 5b, 7b - 5b, 8b - 5b
   .size edgecnn_first_conv_row, . - edgecnn_first_conv_row
 
   .section .note.GNU-stack, "", %progbits
