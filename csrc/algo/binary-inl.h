@@ -1,8 +1,9 @@
 // y = act(f(a, b)) with numpy's broadcasting.
 //
 // The box is walked along its innermost rows. An operand that is contiguous along the row, or one number for
-// all of it, is read in place; any other is first copied into a small buffer. The activation is a second pass
-// over an item's results while they are in the L1 cache.
+// all of it, is read in place; any other is first copied into a small buffer. Only the loops along a row
+// exist once for every f: the walk calls them. The activation is a second pass over an item's results while
+// they are in the L1 cache.
 #ifndef EDGECNN_ALGO_BINARY_INL_H_
 #define EDGECNN_ALGO_BINARY_INL_H_
 
@@ -39,29 +40,12 @@ struct PreluFunctor {
   EC_INLINE Vec operator()(Vec a, Vec b) const { return select(lt(broadcast(0.0f), a), a, mul(a, b)); }
 };
 
-template <class Body>
-EC_INLINE void with_binary(BinaryKind kind, Body&& body) {
-  switch (kind) {
-    case BinaryKind::k_add:
-      return body(AddFunctor{});
-    case BinaryKind::k_sub:
-      return body(SubFunctor{});
-    case BinaryKind::k_mul:
-      return body(MulFunctor{});
-    case BinaryKind::k_div:
-      return body(DivFunctor{});
-    case BinaryKind::k_max:
-      return body(MaxFunctor{});
-    case BinaryKind::k_min:
-      return body(MinFunctor{});
-    case BinaryKind::k_pow:
-      return body(PowFunctor{});
-    case BinaryKind::k_prelu:
-      return body(PreluFunctor{});
-  }
-}
+// y = f(a, b) along a row, where each operand is contiguous, or one number for all of the row.
+struct BinaryRow {
+  using Function = void (*)(int64_t n, const float* a, const float* b, float* y);
+  Function contiguous, repeated_b, repeated_a;
+};
 
-// An operand along a row: next to each other, or one number for all.
 struct Contiguous {
   const float* x;
   EC_INLINE Vec at(int64_t i) const { return load(x + i); }
@@ -69,9 +53,49 @@ struct Contiguous {
 };
 struct Repeated {
   Vec x;
+  EC_INLINE explicit Repeated(const float* number) : x(broadcast(*number)) {}
   EC_INLINE Vec at(int64_t) const { return x; }
   EC_INLINE Vec at(int64_t, int) const { return x; }
 };
+
+template <class F, class A, class B>
+void binary_row(int64_t n, const float* a_row, const float* b_row, float* y) {
+  const F f;
+  const A a{a_row};
+  const B b{b_row};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(y + i, f(a.at(i), b.at(i)));
+  const int rest = static_cast<int>(n - i);
+  if (rest > 0) store_partial(y + i, f(a.at(i, rest), b.at(i, rest)), rest);
+}
+
+template <class F>
+EC_INLINE BinaryRow row_of() {
+  return {binary_row<F, Contiguous, Contiguous>, binary_row<F, Contiguous, Repeated>,
+          binary_row<F, Repeated, Contiguous>};
+}
+
+EC_INLINE BinaryRow row_of(BinaryKind kind) {
+  switch (kind) {
+    case BinaryKind::k_add:
+      return row_of<AddFunctor>();
+    case BinaryKind::k_sub:
+      return row_of<SubFunctor>();
+    case BinaryKind::k_mul:
+      return row_of<MulFunctor>();
+    case BinaryKind::k_div:
+      return row_of<DivFunctor>();
+    case BinaryKind::k_max:
+      return row_of<MaxFunctor>();
+    case BinaryKind::k_min:
+      return row_of<MinFunctor>();
+    case BinaryKind::k_pow:
+      return row_of<PowFunctor>();
+    case BinaryKind::k_prelu:
+      break;
+  }
+  return row_of<PreluFunctor>();
+}
 
 struct BinaryStep {
   static constexpr int64_t kBlock = 256;
@@ -108,34 +132,24 @@ struct BinaryStep {
     const Box box = box_of(p);
     const int64_t total = box.count(0, box.rank), each = item_elements(box);
     const UnaryKind act = static_cast<UnaryKind>(p.act);
-    with_binary(static_cast<BinaryKind>(p.kind), [&](auto f) {
-      for (int64_t item = begin; item < end; ++item) {
-        const int64_t first = item * each, last = smaller(total, first + each);
-        if (has_short_rows(box)) {
-          short_rows(f, box, a, b, y, first, last);
-        } else {
-          long_rows(f, box, a, b, y, first, last);
-        }
-        if (act != UnaryKind::k_identity) {
-          unary_rows(act, p.alpha, p.beta, 1, last - first, y + first, 0, y + first, 0);
-        }
+    const BinaryRow f = row_of(static_cast<BinaryKind>(p.kind));
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t first = item * each, last = smaller(total, first + each);
+      if (has_short_rows(box)) {
+        short_rows(f, box, a, b, y, first, last);
+      } else {
+        long_rows(f, box, a, b, y, first, last);
       }
-    });
+      if (act != UnaryKind::k_identity) {
+        unary_rows(act, p.alpha, p.beta, 1, last - first, y + first, 0, y + first, 0);
+      }
+    }
   }
 
  private:
-  template <class F, class A, class B>
-  EC_INLINE static void block(F f, int64_t n, A a, B b, float* y) {
-    int64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) store(y + i, f(a.at(i), b.at(i)));
-    const int rest = static_cast<int>(n - i);
-    if (rest > 0) store_partial(y + i, f(a.at(i, rest), b.at(i, rest)), rest);
-  }
-
   // Results [first, last), which may start and end within a row.
-  template <class F>
-  static void long_rows(F f, const Box& box, const float* a, const float* b, float* y, int64_t first,
-                        int64_t last) {
+  static void long_rows(const BinaryRow& f, const Box& box, const float* a, const float* b, float* y,
+                        int64_t first, int64_t last) {
     const int outer = box.rank - 1;
     const int64_t row = box.dims[outer], a_stride = box.a_strides[outer], b_stride = box.b_strides[outer];
     alignas(kAlignment) float a_buffer[kBlock];
@@ -147,18 +161,18 @@ struct BinaryStep {
       const float* from_b = b + cursor.b + column * b_stride;
       int64_t n = smaller(row - column, last - first);
       if (a_stride == 1 && b_stride == 1) {
-        block(f, n, Contiguous{from_a}, Contiguous{from_b}, y + first);
+        f.contiguous(n, from_a, from_b, y + first);
       } else if (a_stride == 1 && b_stride == 0) {
-        block(f, n, Contiguous{from_a}, Repeated{broadcast(*from_b)}, y + first);
+        f.repeated_b(n, from_a, from_b, y + first);
       } else if (a_stride == 0 && b_stride == 1) {
-        block(f, n, Repeated{broadcast(*from_a)}, Contiguous{from_b}, y + first);
+        f.repeated_a(n, from_a, from_b, y + first);
       } else {
         n = smaller(n, kBlock);
         for (int64_t i = 0; i < n; ++i) {
           a_buffer[i] = from_a[i * a_stride];
           b_buffer[i] = from_b[i * b_stride];
         }
-        block(f, n, Contiguous{a_buffer}, Contiguous{b_buffer}, y + first);
+        f.contiguous(n, a_buffer, b_buffer, y + first);
       }
       first += n;
       column += n;
@@ -190,9 +204,8 @@ struct BinaryStep {
   };
 
   // Results [first, last) in whole rows of the last dimension; the one before it counts these rows.
-  template <class F>
-  static void short_rows(F f, const Box& box, const float* a, const float* b, float* y, int64_t first,
-                         int64_t last) {
+  static void short_rows(const BinaryRow& f, const Box& box, const float* a, const float* b, float* y,
+                         int64_t first, int64_t last) {
     const int inner = box.rank - 1, middle = inner - 1;
     const int64_t columns = box.dims[inner], rows = box.dims[middle];
     ShortRows a_rows, b_rows;
@@ -204,7 +217,7 @@ struct BinaryStep {
       const float* from_b = b + cursor.b + row * box.b_strides[middle];
       from_a = a_rows.together(from_a, n, box.a_strides[middle], columns, box.a_strides[inner]);
       from_b = b_rows.together(from_b, n, box.b_strides[middle], columns, box.b_strides[inner]);
-      block(f, n * columns, Contiguous{from_a}, Contiguous{from_b}, y + first);
+      f.contiguous(n * columns, from_a, from_b, y + first);
       first += n * columns;
       row += n;
       if (row == rows) {
